@@ -1,0 +1,1 @@
+"""What is wrong, where it stands, and how to fix it: pure values and their rendering."""

@@ -1,0 +1,1 @@
+"""Nouns and rules of a mesh: frozen values and pure functions; the time is always an argument."""

@@ -1,0 +1,177 @@
+"""What the manifests ask for, with defaults applied and no trace of YAML.
+
+`manifest/` produces these values, `callables/` and `plan/` consume them. Every value that a user
+can set carries, in `origins`, the place that set it (a default has none); origins never take part
+in comparisons, so that two ways to write the same mesh are equal.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from meshd.diagnostics.model import Span
+
+JsonValue = Any
+"""A JSON value as Python's json module reads it."""
+
+NO_ORIGINS: Mapping[str, Span] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A value that came from a manifest: `origin` is its own place, `origins` those of its fields."""
+
+    origin: Span | None = field(default=None, compare=False, repr=False)
+    origins: Mapping[str, Span] = field(default=NO_ORIGINS, compare=False, repr=False)
+
+    def at(self, name: str) -> Span | None:
+        """Return the place that set the field, or the place of the whole."""
+        return self.origins.get(name, self.origin)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallSettings(Placed):
+    """How calls are made; `None` leaves the choice to the next outer level (design: nearest wins)."""
+
+    timeout_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterSpec(Placed):
+    """What the manifest says about one parameter of a callable, under its Python name."""
+
+    name: str
+    schema: Mapping[str, JsonValue] | None = None
+    type: str | None = None
+    has_default: bool = False
+    default: JsonValue = None
+    description: str | None = None
+    hide: bool = False
+    rename: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultSpec(Placed):
+    """What the manifest says about a callable's result.
+
+    `select` is a dotted path into the result, or a map from output names to such paths.
+    """
+
+    type: str | None = None
+    schema: Mapping[str, JsonValue] | None = None
+    select: str | Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedSpec(Placed):
+    """A capability that a tool asks for, and the parameter that receives its proxy.
+
+    A tag that is a tuple is a group of alternatives. `namespace` is the one searched.
+    """
+
+    parameter: str
+    capability: str
+    namespace: str = "default"
+    version: str = ""
+    tags: tuple[str | tuple[str, ...], ...] = ()
+    required: bool = False
+    expects: str | None = None
+    call: CallSettings = field(default_factory=CallSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hints(Placed):
+    """MCP tool annotations: what a client may assume about a tool; `None` is unsaid."""
+
+    title: str | None = None
+    read_only: bool | None = None
+    destructive: bool | None = None
+    idempotent: bool | None = None
+    open_world: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSpec(Placed):
+    """One callable that an agent offers over MCP.
+
+    `callable` is `module:qualname`, or `object.method` for an entry of the agent's `objects`.
+    `call` is effective: mesh, agent and tool level are already folded.
+    """
+
+    callable: str
+    name: str
+    capability: str | None = None
+    version: str = "1.0.0"
+    tags: tuple[str, ...] = ()
+    description: str | None = None
+    hints: Hints = field(default_factory=Hints)
+    parameters: tuple[ParameterSpec, ...] = ()
+    result: ResultSpec = field(default_factory=ResultSpec)
+    needs: tuple[NeedSpec, ...] = ()
+    call: CallSettings = field(default_factory=CallSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectSpec(Placed):
+    """An object made once per instance from a class and keyword arguments."""
+
+    name: str
+    class_reference: str
+    arguments: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceSpec(Placed):
+    """A callable served as an MCP resource; a URI with `{name}` parts is a template."""
+
+    uri: str
+    callable: str
+    name: str
+    description: str | None = None
+    mime_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptSpec(Placed):
+    """A callable served as an MCP prompt."""
+
+    name: str
+    callable: str
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSpec(Placed):
+    """One agent: the FastMCP server to build and where it listens.
+
+    `roots` are absolute folders from which the agent's own modules are imported.
+    """
+
+    name: str
+    namespace: str = "default"
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    version: str = "1.0.0"
+    description: str = ""
+    roots: tuple[str, ...] = ()
+    lifespan: str | None = None
+    objects: tuple[ObjectSpec, ...] = ()
+    host: str = "127.0.0.1"
+    port: int = 0
+    tools: tuple[ToolSpec, ...] = ()
+    resources: tuple[ResourceSpec, ...] = ()
+    prompts: tuple[PromptSpec, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The name that is unique in the mesh: `name`, or `namespace/name` outside `default`."""
+        return self.name if self.namespace == "default" else f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeshSpec(Placed):
+    """A whole mesh as its manifests describe it; `project_root` is an absolute folder."""
+
+    name: str = "mesh"
+    project_root: str = ""
+    agents: tuple[AgentSpec, ...] = ()
