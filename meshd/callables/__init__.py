@@ -1,0 +1,1 @@
+"""`module:qualname` to a callable with schemas: the only package that imports user code."""

@@ -1,0 +1,1 @@
+"""Builds every object; starts, reports and stops a mesh."""

@@ -1,0 +1,80 @@
+"""The exceptions of meshd, all under one root; fields, not prose, carry the facts.
+
+    MeshdError
+    ├── InvalidInput             the user's input is wrong: carries diagnostics
+    ├── DaemonError              the daemon cannot start or cannot be reached
+    │   ├── AlreadyRunning
+    │   └── NotReachable
+    └── CallError                a call through the mesh failed
+        ├── CallTimedOut         no answer within the call's time
+        ├── Unavailable          no provider, or none that can be reached
+        ├── ArgumentsRejected    the arguments do not fit the tool's parameters
+        ├── ToolFailed           the tool ran and raised
+        └── ResultRejected       the tool's result cannot be sent, or is not what was expected
+"""
+
+from meshd.diagnostics.model import Diagnostic
+
+
+class MeshdError(Exception):
+    """Root of all exceptions that meshd raises."""
+
+
+class InvalidInput(MeshdError):  # noqa: N818  (reads as what it is, as do all below)
+    """The user's input is wrong; `diagnostics` say where and how to fix it."""
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
+        super().__init__("; ".join(d.message for d in diagnostics))
+        self.diagnostics = diagnostics
+
+
+class DaemonError(MeshdError):
+    """The daemon cannot do what was asked; `hint` says what the user can do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class AlreadyRunning(DaemonError):  # noqa: N818
+    """Another daemon holds the state directory."""
+
+
+class NotReachable(DaemonError):  # noqa: N818
+    """No daemon answers for the state directory."""
+
+
+class CallError(MeshdError):
+    """A call failed: which provider, after how many attempts, and whether a retry could help.
+
+    `provider` is `agent.tool`, or the capability while no provider is known.
+    """
+
+    retriable = False
+
+    def __init__(self, message: str, *, provider: str = "", attempts: int = 1) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.attempts = attempts
+
+
+class CallTimedOut(CallError, TimeoutError):  # noqa: N818
+    """No answer came within the call's time; the tool may or may not have run."""
+
+
+class Unavailable(CallError, ConnectionError):  # noqa: N818
+    """Nothing provides the capability, or no provider can be reached; nothing was executed."""
+
+    retriable = True
+
+
+class ArgumentsRejected(CallError, ValueError):  # noqa: N818
+    """The arguments do not fit the tool's parameters; nothing was executed."""
+
+
+class ToolFailed(CallError):  # noqa: N818
+    """The tool ran and raised."""
+
+
+class ResultRejected(CallError):  # noqa: N818
+    """The tool ran, but its result cannot be sent or is not of the type that was expected."""

@@ -1,0 +1,1 @@
+"""YAML text to a MeshSpec: read, validate, fold defaults; imports no user code."""

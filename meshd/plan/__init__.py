@@ -1,0 +1,1 @@
+"""A MeshSpec and its signatures to a Plan: which need is bound to which provider."""

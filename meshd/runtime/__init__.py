@@ -1,0 +1,1 @@
+"""A Plan to running agents: FastMCP servers, injected proxies, calls."""
