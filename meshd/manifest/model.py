@@ -1,0 +1,461 @@
+"""The manifest language, version 1: the kinds `Mesh` and `Agent`.
+
+Every field is declared here once, with its description, its default, the release that brought it
+and what changing it costs; schemas/ and docs/reference are generated from these classes. A field
+marked `later=True` belongs to the language, but this release refuses any value that would have an
+effect. Pure: these classes know nothing of files.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticUndefined
+from pydantic.fields import FieldInfo
+
+from meshd.manifest.scalars import (
+    AgentName,
+    CallableReference,
+    Capability,
+    Constraint,
+    Duration,
+    Flag,
+    Integer,
+    Json,
+    Namespace,
+    Percent,
+    Reference,
+    Text,
+    ToolName,
+    TypeReference,
+    Version,
+    either,
+)
+
+API_VERSION = "meshd.dev/v1"
+
+Change = Literal["none", "rewire", "reload", "restart"]
+"""What a change costs: nothing, new wiring of consumers, a reload in place, or a new process."""
+
+
+def setting(
+    default: Any = PydanticUndefined,
+    *,
+    about: str,
+    change: Change,
+    key: str | None = None,
+    since: str = "0.1.0",
+    later: bool = False,
+) -> Any:
+    """Declare a field: what it means, what changing it costs, its YAML key, its first release."""
+    extra: dict[str, Any] = {"x-since": since, "x-change": change}
+    if later:
+        extra["x-later"] = True
+    text = f"{about} Not supported yet." if later else about
+    if isinstance(default, dict | list | Section):
+        empty = default
+        return Field(
+            default_factory=lambda: empty, description=text, alias=key, json_schema_extra=extra
+        )
+    return Field(default, description=text, alias=key, json_schema_extra=extra)
+
+
+class Section(BaseModel):
+    """A mapping of the language: known keys only, besides those that begin with `x-`."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"patternProperties": {"^x-": {}}},
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_free_keys(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        return {key: value for key, value in data.items() if not str(key).startswith("x-")}
+
+    @classmethod
+    def known_keys(cls) -> dict[str, FieldInfo]:
+        """Return the fields by their YAML keys, in order of declaration."""
+        return {field.alias or name: field for name, field in cls.model_fields.items()}
+
+
+class SecretReference(Section):
+    """Where a secret is found; the value itself never stands in a manifest."""
+
+    env: Text | None = setting(None, about="Environment variable that holds it.", change="restart")
+    file: Text | None = setting(
+        None, about="File that holds it, relative to this file.", change="restart"
+    )
+
+
+if TYPE_CHECKING:
+    TextOrList = str | list[str]
+    TextOrMap = str | dict[str, str]
+    TextOrSecret = str | SecretReference
+else:
+    TextOrList = either(text=Text, list=list[Text])
+    TextOrMap = either(text=Text, mapping=dict[Text, Text])
+    TextOrSecret = either(text=Text, mapping=SecretReference)
+
+
+class Retries(Section):
+    """When a failed call is tried again."""
+
+    max: Integer = setting(0, about="Further attempts after the first.", change="rewire")
+    budget: Percent = setting(
+        0.2, about="Share of calls that may be retries, over ten seconds.", change="rewire"
+    )
+
+
+class Breaker(Section):
+    """When an upstream that keeps failing is left alone."""
+
+    failures: Integer = setting(5, about="Failures in a row that open it.", change="rewire")
+    open: Duration = setting(15.0, about="How long it stays open.", change="rewire")
+
+
+class Auth(Section):
+    """What a provider demands of its callers."""
+
+    bearer: SecretReference = setting(about="The token that consumers send.", change="restart")
+
+
+class Call(Section):
+    """How a tool is called. The nearest level wins: mesh, agent, tool, need."""
+
+    timeout: Duration | None = setting(
+        None, about="How long a consumer waits for an answer; 30 seconds unless set.", change="rewire"
+    )
+    retries: Retries | None = setting(
+        None, about="Repeated attempts after a failure.", change="rewire", later=True
+    )
+    breaker: Breaker | None = setting(
+        None, about="Protection from an upstream that keeps failing.", change="rewire", later=True
+    )
+    streaming: Flag = setting(
+        False, about="Consumers receive chunks as they are made.", change="rewire", later=True
+    )
+    auth: Auth | None = setting(
+        None, about="Credentials that the provider demands.", change="restart", later=True
+    )
+    headers: dict[Text, Text] = setting(
+        {}, about="HTTP headers that consumers send.", change="rewire", later=True
+    )
+
+
+class Defaults(Section):
+    """Settings for everything below that does not set its own."""
+
+    call: Call = setting(Call(), about="How tools are called.", change="rewire")
+
+
+class Metadata(Section):
+    """Name and labels of a document."""
+
+    name: AgentName = setting(about="Name, unique for its kind and namespace.", change="restart")
+    namespace: Namespace = setting(
+        "default", about="Namespace; needs find providers in their own.", change="restart"
+    )
+    labels: dict[Text, Text] = setting(
+        {}, about="Labels for people and tools to select by.", change="none"
+    )
+    annotations: dict[Text, Json] = setting(
+        {}, about="Free-form notes; meshd does not read them.", change="none"
+    )
+
+
+class MeshMetadata(Section):
+    """Name of a mesh."""
+
+    name: AgentName = setting("mesh", about="Name of the mesh.", change="none")
+    labels: dict[Text, Text] = setting(
+        {}, about="Labels for people and tools to select by.", change="none"
+    )
+    annotations: dict[Text, Json] = setting(
+        {}, about="Free-form notes; meshd does not read them.", change="none"
+    )
+
+
+class Registry(Section):
+    """Which registry the agents use."""
+
+    url: Text = setting(
+        "", about="Address of a registry; empty: one of the mesh's own.", change="restart", later=True
+    )
+
+
+class Sessions(Section):
+    """Where session ownership is kept."""
+
+    redis: Text = setting(
+        "", about="Address of a Redis server; empty: in memory.", change="restart", later=True
+    )
+
+
+class MeshSection(Section):
+    """Settings of the mesh as a whole."""
+
+    registry: Registry = setting(Registry(), about="The registry.", change="restart")
+    sessions: Sessions = setting(Sessions(), about="Session ownership.", change="restart")
+    defaults: Defaults = setting(
+        Defaults(), about="Settings for every agent that does not set its own.", change="rewire"
+    )
+
+
+class Python(Section):
+    """Where the agent's own modules are found."""
+
+    path: TextOrList = setting(
+        [],
+        about="Folder or folders to import from, relative to this file, inside the project.",
+        change="restart",
+    )
+
+
+class Http(Section):
+    """Where the agent listens."""
+
+    host: Text = setting(
+        "127.0.0.1", about="Address to listen on; loopback only in this release.", change="restart"
+    )
+    port: Integer = setting(0, about="Port to listen on; 0: any free one.", change="restart")
+    advertise: Text = setting(
+        "", about="Address that others are told.", change="restart", later=True
+    )
+
+
+class Heartbeat(Section):
+    """How the agent renews its lease."""
+
+    interval: Duration = setting(5.0, about="Time between two heartbeats.", change="restart", later=True)
+
+
+class ObjectSection(Section):
+    """An object made once per instance; tools name its methods as `name.method`."""
+
+    class_reference: Reference = setting(key="class", about="The class to call.", change="restart")
+    arguments: dict[Text, Json] = setting(
+        {}, about="Keyword arguments of the class.", change="restart"
+    )
+
+
+class Hints(Section):
+    """What a client may assume about a tool."""
+
+    title: Text | None = setting(None, about="A name for people.", change="reload")
+    read_only: Flag | None = setting(
+        None, key="readOnly", about="It changes nothing.", change="reload"
+    )
+    destructive: Flag | None = setting(None, about="It may destroy something.", change="reload")
+    idempotent: Flag | None = setting(
+        None, about="Calling it twice does what calling it once does.", change="reload"
+    )
+    open_world: Flag | None = setting(
+        None, key="openWorld", about="It reaches beyond the agent, such as the web.", change="reload"
+    )
+
+
+class Parameter(Section):
+    """What to say about a parameter beyond what the callable says itself."""
+
+    json_schema: dict[Text, Json] | None = setting(
+        None, key="schema", about="JSON Schema that the argument must match.", change="restart"
+    )
+    type: TypeReference | None = setting(
+        None,
+        about="Type to convert the argument to: `datetime`, `date`, `Decimal`, `bytes`, `path`, "
+        "`set`, … or `module:Class`.",
+        change="restart",
+    )
+    default: Json = setting(
+        None, about="Value that is passed when the caller gives none.", change="restart"
+    )
+    description: Text | None = setting(None, about="What the parameter means.", change="reload")
+    hide: Flag = setting(
+        False, about="Callers cannot see or set it; it takes its default.", change="restart"
+    )
+    rename: Text | None = setting(None, about="Name that callers use instead.", change="restart")
+
+
+class Result(Section):
+    """What to say about the result beyond what the callable says itself."""
+
+    type: TypeReference | None = setting(
+        None, about="Type of the result, as for parameters.", change="restart"
+    )
+    json_schema: dict[Text, Json] | None = setting(
+        None, key="schema", about="JSON Schema of the result.", change="restart"
+    )
+    select: TextOrMap | None = setting(
+        None,
+        about="Part of the result to answer with: a dotted path, or a map from names to paths.",
+        change="restart",
+    )
+
+
+class Need(Section):
+    """A capability of another agent, injected as a proxy into the parameter of this name."""
+
+    capability: Capability = setting(about="Name of the capability.", change="rewire")
+    version: Constraint = setting(
+        "", about='Versions that will do, such as ">=1.2,<2"; any if empty.', change="rewire"
+    )
+    tags: list[TextOrList] = setting(
+        [],
+        about="Tags to match: `fast` is required, `+fast` preferred, `-beta` excluded, a list any of.",
+        change="rewire",
+    )
+    namespace: Namespace | None = setting(
+        None, about="Namespace to search; the agent's own unless set.", change="rewire"
+    )
+    required: Flag = setting(
+        False,
+        about="Without a provider the tool answers an error; otherwise the parameter is `None`.",
+        change="rewire",
+    )
+    expects: TypeReference | None = setting(
+        None, about="Type that the proxy converts results to.", change="restart"
+    )
+    call: Call = setting(Call(), about="How this need's provider is called.", change="rewire")
+
+
+class Session(Section):
+    """Which calls reach one and the same instance."""
+
+    argument: Text = setting(about="Argument that holds the session key.", change="restart")
+    required: Flag = setting(False, about="Calls without a key are refused.", change="restart")
+    ttl: Duration = setting(1800.0, about="How long an unused session lives.", change="restart")
+
+
+class Tool(Section):
+    """One callable offered over MCP."""
+
+    callable: CallableReference = setting(
+        about="What is called: `module:qualname`, or `object.method` of an entry of `objects`.",
+        change="restart",
+    )
+    name: ToolName | None = setting(
+        None, about="Name of the tool; the callable's own unless set.", change="restart"
+    )
+    capability: Capability | None = setting(
+        None, about="Name that other agents find it by; without one, it is a plain MCP tool.", change="rewire"
+    )
+    version: Version = setting("1.0.0", about="Version of the capability.", change="rewire")
+    tags: list[Text] = setting([], about="Tags that needs are matched with.", change="rewire")
+    description: Text | None = setting(
+        None, about="What the tool does; the callable's docstring unless set.", change="reload"
+    )
+    hints: Hints = setting(Hints(), about="What a client may assume.", change="reload")
+    parameters: dict[Text, Parameter] = setting(
+        {}, about="More about parameters, by the callable's own names.", change="restart"
+    )
+    result: Result = setting(Result(), about="More about the result.", change="restart")
+    needs: dict[Text, Need] = setting(
+        {}, about="Capabilities of others, keyed by the parameter that receives the proxy.", change="restart"
+    )
+    call: Call = setting(Call(), about="How consumers call this tool.", change="rewire")
+    session: Session | None = setting(
+        None, about="Calls that stick to one instance.", change="restart", later=True
+    )
+    health: Reference | None = setting(
+        None, about="Callable that says whether the tool works.", change="restart", later=True
+    )
+
+
+class Resource(Section):
+    """A callable served as an MCP resource."""
+
+    uri: Text = setting(
+        about="Address of the resource; `{name}` parts become parameters.", change="restart"
+    )
+    callable: CallableReference = setting(about="What is called to read it.", change="restart")
+    name: Text | None = setting(None, about="Name; the callable's own unless set.", change="reload")
+    description: Text | None = setting(
+        None, about="What it holds; the callable's docstring unless set.", change="reload"
+    )
+    mime_type: Text | None = setting(
+        None, key="mimeType", about="Media type of the content.", change="reload"
+    )
+
+
+class Prompt(Section):
+    """A callable served as an MCP prompt."""
+
+    callable: CallableReference = setting(about="What is called to make it.", change="restart")
+    name: ToolName | None = setting(
+        None, about="Name; the callable's own unless set.", change="restart"
+    )
+    description: Text | None = setting(
+        None, about="What it is for; the callable's docstring unless set.", change="reload"
+    )
+
+
+class AgentSection(Section):
+    """One agent: a FastMCP server and what it offers and needs."""
+
+    version: Version = setting("1.0.0", about="Version of the agent.", change="reload")
+    description: Text = setting(
+        "", about="What the agent is for; clients see it as instructions.", change="reload"
+    )
+    replicas: Integer = setting(1, about="How many instances run.", change="none", later=True)
+    process: Text | None = setting(
+        None, about="Agents with the same name here share a process.", change="restart", later=True
+    )
+    python: Python = setting(Python(), about="Import roots.", change="restart")
+    env: dict[Text, TextOrSecret] = setting(
+        {}, about="This agent's environment variables.", change="restart", later=True
+    )
+    lifespan: Reference | None = setting(
+        None,
+        about="Async context manager around serving; its parameters receive `objects` by name.",
+        change="restart",
+    )
+    objects: dict[Text, ObjectSection] = setting(
+        {}, about="Objects made once per instance.", change="restart"
+    )
+    http: Http = setting(Http(), about="Where the agent listens.", change="restart")
+    heartbeat: Heartbeat = setting(Heartbeat(), about="Lease renewal.", change="restart")
+    defaults: Defaults = setting(
+        Defaults(), about="Settings for every tool that does not set its own.", change="rewire"
+    )
+    tools: list[Tool] = setting([], about="Callables offered over MCP.", change="restart")
+    resources: list[Resource] = setting([], about="Callables served as resources.", change="restart")
+    prompts: list[Prompt] = setting([], about="Callables served as prompts.", change="restart")
+    session: Session | None = setting(
+        None, about="Calls that stick to one instance, for every tool.", change="restart", later=True
+    )
+    health: Reference | None = setting(
+        None, about="Callable that says whether the agent works.", change="restart", later=True
+    )
+
+
+class MeshDocument(Section):
+    """Settings of the whole mesh; at most one, and everything in it has a default."""
+
+    api_version: Literal["meshd.dev/v1"] = setting(
+        key="apiVersion", about="Version of the language.", change="none"
+    )
+    kind: Literal["Mesh"] = setting(about="Kind of the document.", change="none")
+    metadata: MeshMetadata = setting(MeshMetadata(), about="Name and labels.", change="none")
+    spec: MeshSection = setting(MeshSection(), about="Settings of the mesh.", change="restart")
+
+
+class AgentDocument(Section):
+    """One agent of the mesh."""
+
+    api_version: Literal["meshd.dev/v1"] = setting(
+        key="apiVersion", about="Version of the language.", change="none"
+    )
+    kind: Literal["Agent"] = setting(about="Kind of the document.", change="none")
+    metadata: Metadata = setting(about="Name, namespace and labels.", change="restart")
+    spec: AgentSection = setting(about="What the agent is.", change="restart")
+
+
+Document = MeshDocument | AgentDocument
+KINDS: Mapping[str, type[MeshDocument] | type[AgentDocument]] = {
+    "Mesh": MeshDocument,
+    "Agent": AgentDocument,
+}
