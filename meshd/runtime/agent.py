@@ -1,0 +1,85 @@
+"""A running agent: its tools wired, its lifespan entered, its server answering on a socket."""
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from meshd.clock import Clock
+from meshd.plan.model import AgentPlan
+from meshd.runtime.edge import Edge
+from meshd.runtime.http import serving as http_serving
+from meshd.runtime.probes import Serving, probe_routes
+from meshd.runtime.server import AgentServer, Offered
+from meshd.runtime.tool import RunningTool, ToolBody
+from meshd.runtime.upstreams import InProcessUpstream
+from meshd.runtime.workers import Workers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the loader made of an agent's manifest: live objects, ready to be served."""
+
+    bodies: Mapping[str, ToolBody]
+    resources: tuple[Offered, ...] = ()
+    prompts: tuple[Offered, ...] = ()
+    lifespan: Callable[[], AbstractAsyncContextManager[Any]] | None = None
+
+
+class RunningAgent:
+    """One instance of an agent."""
+
+    def __init__(
+        self,
+        plan: AgentPlan,
+        instance: str,
+        parts: Parts,
+        edges: Mapping[tuple[str, str], Edge],
+        workers: Workers,
+    ) -> None:
+        """Wire the tools; `edges` are the agent's own, by tool and parameter."""
+        self.plan = plan
+        self.instance = instance
+        self.serving = Serving()
+        self.endpoint = ""
+        self.tools = {
+            name: RunningTool(
+                plan.key,
+                name,
+                body,
+                {parameter: edge for (tool, parameter), edge in edges.items() if tool == name},
+                workers,
+            )
+            for name, body in parts.bodies.items()
+        }
+        self._server = AgentServer(plan, self.tools, parts.resources, parts.prompts)
+        self._lifespan = parts.lifespan
+
+    def upstream(self, tool: str) -> InProcessUpstream:
+        """Return the way for other agents in this process to call a tool of this one."""
+        running = self.tools[tool]
+        call = self._server.caller(running)
+        return InProcessUpstream(running.provider, call)
+
+    @contextlib.asynccontextmanager
+    async def running(
+        self, listener: socket.socket, clock: Clock, *, grace_seconds: float
+    ) -> AsyncIterator[None]:
+        """Serve on the socket while the block runs; it is closed at the end."""
+        host, port = listener.getsockname()[:2]
+        self.endpoint = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        async with contextlib.AsyncExitStack() as stack:
+            if self._lifespan is not None:
+                await stack.enter_async_context(self._lifespan())
+            routes = probe_routes(self.plan, self.tools, self.serving, clock)
+            app = await stack.enter_async_context(self._server.application(routes, (host,)))
+            self.serving.started = True
+            await stack.enter_async_context(
+                http_serving(app, listener, grace_seconds=grace_seconds)
+            )
+            try:
+                yield
+            finally:
+                self.serving.ready = False
