@@ -1,0 +1,44 @@
+"""All printing: data to standard output, talk to standard error; colour only on a terminal."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import IO, Any
+
+from meshd.diagnostics.model import Diagnostic
+from meshd.diagnostics.render import as_json, as_text
+
+
+def is_colourful(stream: IO[str]) -> bool:
+    """Whether the stream is a terminal that wants colour (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
+
+
+def say(text: str) -> None:
+    """Print talk to standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def show(text: str) -> None:
+    """Print data to standard output."""
+    print(text, flush=True)
+
+
+def show_json(value: Any) -> None:
+    """Print data as JSON to standard output."""
+    print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
+
+
+def report(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str], style: str) -> None:
+    """Print diagnostics: as text to standard error, or as JSON to standard output."""
+    listed = tuple(diagnostics)
+    if style == "json":
+        show(as_json(listed))
+    elif listed:
+        say(as_text(listed, sources, colour=is_colourful(sys.stderr)))
+
+
+def fail(message: str, hint: str = "") -> None:
+    """Print an error that has no place in a file."""
+    say(f"error: {message}" + (f"\nhint: {hint}" if hint else ""))

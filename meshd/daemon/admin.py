@@ -1,0 +1,65 @@
+"""The admin API, version 1: what the other commands ask the daemon, over a Unix socket (0600)."""
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+
+class Administered(Protocol):
+    """What the admin API can ask of a mesh."""
+
+    def view(self) -> dict[str, Any]:
+        """Return the mesh as `meshd list --format json` shows it."""
+        ...
+
+    def tool(self, agent: str, tool: str) -> dict[str, Any] | None:
+        """Return the schemas and description of a tool, or None if there is none."""
+        ...
+
+
+def admin_app(mesh: Administered, stop: Callable[[], None]) -> Starlette:
+    """Build the application."""
+
+    async def view(_: Request) -> Response:
+        return JSONResponse(mesh.view())
+
+    async def tool(request: Request) -> Response:
+        found = mesh.tool(request.query_params.get("agent", ""), request.query_params["tool"])
+        return JSONResponse(found, status_code=404 if found is None else 200)
+
+    async def stop_daemon(_: Request) -> Response:
+        stop()
+        return JSONResponse({"pid": os.getpid()}, status_code=202)
+
+    return Starlette(
+        routes=[
+            Route("/v1/mesh", view),
+            Route("/v1/tool", tool),
+            Route("/v1/stop", stop_daemon, methods=["POST"]),
+        ]
+    )
+
+
+def listen_privately(path: Path) -> socket.socket:
+    """Return a listening Unix socket that only this user can connect to."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        # The mode applies to the socket from its first moment on.
+        mask = os.umask(0o177)
+        try:
+            listener.bind(os.fspath(path))
+        finally:
+            os.umask(mask)
+        listener.listen(64)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,89 @@
+"""The state directory of a daemon: who holds it, and where its admin socket is."""
+
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from meshd.errors import AlreadyRunning, DaemonError, NotReachable
+
+LONGEST_SOCKET_PATH = 100
+"""Linux allows 107 bytes; some room is left for other systems."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateDirectory:
+    """A folder that at most one daemon holds at a time."""
+
+    path: Path
+
+    @property
+    def socket(self) -> Path:
+        """Where the admin socket is: in the folder, or in a private one if its path is too long."""
+        inside = self.path.resolve() / "admin.sock"
+        if len(os.fsencode(inside)) <= LONGEST_SOCKET_PATH:
+            return inside
+        digest = hashlib.sha256(os.fsencode(inside)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"meshd-{os.getuid()}-{digest}" / "admin.sock"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the directory while the block runs.
+
+        Raises:
+            AlreadyRunning: another daemon holds it.
+            DaemonError: it cannot be made or written.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make_private_socket_folder()
+            lock = (self.path / "lock").open("a+")
+        except OSError as error:
+            message = f"cannot use the state directory `{self.path}`: {error.strerror}"
+            raise DaemonError(message, "choose another one with `--state-dir`") from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                holder = self._holder(lock.fileno())
+                raise AlreadyRunning(
+                    f"a daemon{holder} already runs with the state directory `{self.path}`",
+                    "stop it with `meshd stop`, or choose another one with `--state-dir`",
+                ) from None
+            lock.truncate(0)
+            lock.write(json.dumps({"pid": os.getpid()}))
+            lock.flush()
+            self.socket.unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                self.socket.unlink(missing_ok=True)
+                lock.truncate(0)
+
+    def require_daemon(self) -> Path:
+        """Return the path of the admin socket, or raise `NotReachable` if there is none."""
+        if not self.socket.exists():
+            raise NotReachable(
+                f"no daemon runs with the state directory `{self.path}`",
+                "start one with `meshd run`, or name its `--state-dir`",
+            )
+        return self.socket
+
+    def _make_private_socket_folder(self) -> None:
+        folder = self.socket.parent
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder != self.path.resolve() and folder.stat().st_uid != os.getuid():
+            raise PermissionError(1, f"`{folder}` belongs to another user")
+
+    @staticmethod
+    def _holder(descriptor: int) -> str:
+        text = os.pread(descriptor, 100, 0)
+        try:
+            return f" (process {json.loads(text)['pid']})"
+        except (ValueError, KeyError, TypeError):
+            return ""
