@@ -81,7 +81,7 @@ def instance_id(agent: str, number: int, namespace: str = DEFAULT_NAMESPACE) -> 
 
 
 def agent_key(agent: str, namespace: str = DEFAULT_NAMESPACE) -> str:
-    """Return the name that is unique in the mesh: `namespace/` stands before it outside `default`."""
+    """Return the name that is unique in the mesh: `namespace/agent`, but `agent` in `default`."""
     return agent if namespace == DEFAULT_NAMESPACE else f"{namespace}/{agent}"
 
 
