@@ -46,8 +46,10 @@ def one_edit_apart(a: str, b: str) -> bool:
     while start < min(len(a), len(b)) and a[start] == b[start]:
         start += 1
     rest_a, rest_b = a[start:], b[start:]
+    if len(rest_a) != len(rest_b):
+        return rest_a[1:] == rest_b or rest_a == rest_b[1:]
     is_swap = rest_a[:2] == rest_b[1::-1] and rest_a[2:] == rest_b[2:]
-    return is_swap or rest_b in {rest_a[1:]} or rest_b[1:] in {rest_a, rest_a[1:]}
+    return is_swap or rest_a[1:] == rest_b[1:]
 
 
 def _similar_names(providers: list[Provider], want: Want) -> tuple[str, ...]:
@@ -94,7 +96,7 @@ def _missing(missing: tuple[str, ...], one_of: tuple[str, ...]) -> str:
         return f"lacks {_tags(one_of)}"
     if one_of:
         return f"lacks all of the tags {_quoted(one_of)}"
-    return "cannot match a group that holds excluded tags only"
+    return "cannot match a group that names no tag to have"
 
 
 def _tags(tags: tuple[str, ...]) -> str:

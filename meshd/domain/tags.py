@@ -1,8 +1,8 @@
 """Tags: whether a provider's tags fit what a need asks for, and how well.
 
-A need's tag is plain (required), `+tag` (preferred) or `-tag` (excluded). A tuple of such is a group
-of which at least one plain or preferred member must be there. Empty names and groups say nothing.
-Comparison is exact, case included.
+A need's tag is plain (required), `+tag` (preferred) or `-tag` (excluded). A tuple of such is a
+group, of which at least one plain or preferred member must be there. Empty names and groups say
+nothing. Comparison is exact, case included.
 """
 
 from collections.abc import Collection, Iterator

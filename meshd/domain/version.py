@@ -119,7 +119,7 @@ def version_satisfies(version: str, constraint: str) -> bool:
 
 
 def version_order(version: str) -> tuple[bool, Version, str]:
-    """Return a sort key: what cannot be parsed comes first, by its text, then older before newer."""
+    """Return a sort key: what cannot be parsed comes first, by its text; then old before new."""
     parsed = parse_version(version)
     return (False, _ZERO, version) if parsed is None else (True, parsed, "")
 
