@@ -20,7 +20,7 @@ class SunTimes:
 
 
 def sun_times(latitude: float, longitude: float, on: date) -> SunTimes:
-    """Compute sunrise and sunset, to a minute or two between the years 2000 and 2100."""
+    """Compute sunrise and sunset, to within a minute or so between 2000 and 2100."""
     mean_noon = datetime(on.year, on.month, on.day, 12, tzinfo=UTC) - longitude / 15 * HOUR
     rises = sets = mean_noon
     half_day = 6 * HOUR
