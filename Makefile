@@ -4,7 +4,7 @@
 PYTHON ?= python3
 MANIFESTS ?= manifests/
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 TEST_STAGES := lint types contracts fresh unit e2e conformance
 UV_VERSION := 0.13.9
 
@@ -66,7 +66,7 @@ lock: .venv/.created ## lock dependencies again (newer versions: LOCK_FLAGS=--up
 	@$(LOCK) --extra dev --constraint requirements.lock -o requirements-dev.lock
 
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --extra build \
-       --generate-hashes --no-annotate --custom-compile-command 'make lock' $(LOCK_FLAGS)
+       --extra samples --generate-hashes --no-annotate --custom-compile-command 'make lock' $(LOCK_FLAGS)
 
 clean: ## remove everything that the other tasks have installed or cached
 	@rm -rf .venv .meshd tests/node/node_modules .pytest_cache .ruff_cache .hypothesis .coverage

@@ -32,8 +32,8 @@ TOP_LEVEL = {
     "tests",
 }
 LOCKS = {
-    "requirements.lock": ["build"],
-    "requirements-dev.lock": ["build", "dev"],
+    "requirements.lock": ["build", "samples"],
+    "requirements-dev.lock": ["build", "samples", "dev"],
 }
 
 
@@ -83,7 +83,7 @@ def test_the_locks_agree() -> None:
     assert locked("requirements.lock").items() <= locked("requirements-dev.lock").items()
 
 
-@pytest.mark.parametrize("name", ["fastmcp", "mcp"])
+@pytest.mark.parametrize("name", ["fastmcp", "mcp", "mcp-types"])
 def test_the_protocol_packages_are_pinned(name: str) -> None:
     (pin,) = [each.specifier for each in required([]) if each.name == name]
     assert re.fullmatch(r"==\d+\.\d+\.\d+", str(pin))
