@@ -104,7 +104,7 @@ INSTALL_VENV = { \
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
 
-tests/node/node_modules/.installed: tests/node/package-lock.json .venv/.installed-dev
+tests/node/node_modules/.installed: tests/node/package-lock.json | .venv/.installed-dev
 	@echo "installing the MCP programs that tests talk to into tests/node" >&2
 	@$(BIN)/python -m tests.tools.node
 	@touch $@
