@@ -20,10 +20,12 @@ NO_ORIGINS: Mapping[str, Span] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """A value that came from a manifest: `origin` is its own place, `origins` those of its fields."""
+    """A value from a manifest: `origin` is its own place, `origins` are those of its fields."""
 
     origin: Span | None = field(default=None, compare=False, repr=False)
-    origins: Mapping[str, Span] = field(default=NO_ORIGINS, compare=False, repr=False)
+    origins: Mapping[str, Span] = field(
+        default_factory=lambda: NO_ORIGINS, compare=False, repr=False
+    )
 
     def at(self, name: str) -> Span | None:
         """Return the place that set the field, or the place of the whole."""
@@ -32,7 +34,7 @@ class Placed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSettings(Placed):
-    """How calls are made; `None` leaves the choice to the next outer level (design: nearest wins)."""
+    """How calls are made; `None` leaves the choice to the next outer level: the nearest wins."""
 
     timeout_seconds: float | None = None
 
