@@ -1,4 +1,4 @@
-"""Which call settings hold where several levels set them: the nearest level wins, field by field."""
+"""Which call settings hold where several levels set them: the nearest wins, field by field."""
 
 from dataclasses import fields, replace
 from typing import Any

@@ -69,7 +69,7 @@ def _writer(kind: Any) -> Reader:
     if origin is Mapping:
         write_value = _writer(arguments[1])
         return lambda value: {key: write_value(item) for key, item in value.items()}
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         writers = {name: _writer(hint) for name, (_, hint) in _stored_fields(kind).items()}
         return lambda value: {name: write(getattr(value, name)) for name, write in writers.items()}
     if isinstance(kind, type) and issubclass(kind, Enum):
@@ -78,40 +78,30 @@ def _writer(kind: Any) -> Reader:
 
 
 def _union_writer(members: tuple[Any, ...]) -> Reader:
-    writers = {member if get_origin(member) is None else get_origin(member): _writer(member)
-               for member in members}  # fmt: skip
+    writers = {get_origin(member) or member: _writer(member) for member in members}
     tagged = _is_tagged(members)
 
     def write(value: Any) -> Any:
         kind = next(kind for kind in writers if isinstance(value, kind))
         written = writers[kind](value)
-        return {"kind": kind.__name__, **written} if tagged and is_dataclass(kind) else written
+        return {"kind": type(value).__name__, **written} if tagged else written
 
     return write
 
 
 def _is_tagged(members: tuple[Any, ...]) -> bool:
-    return sum(is_dataclass(member) for member in members) > 1
+    return all(is_dataclass(member) for member in members)
 
 
 @cache
 def _reader(kind: Any) -> Reader:
-    origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any:
         return lambda value: value
-    if origin in {Union, UnionType}:
-        return _union_reader(arguments)
-    if origin is tuple:
-        return _tuple_reader(_reader(arguments[0]))
-    if origin is Mapping:
-        return _mapping_reader(_reader(arguments[1]))
-    if origin is Literal:
-        return _literal_reader(arguments)
+    if (origin := get_origin(kind)) is not None:
+        return _GENERIC_READERS[origin](get_args(kind))
     if is_dataclass(kind):
         return _dataclass_reader(cast("type", kind))
-    if issubclass(kind, Enum):
-        return _enum_reader(kind)
-    return _scalar_reader(kind)
+    return _enum_reader(kind) if issubclass(kind, Enum) else _scalar_reader(kind)
 
 
 def _scalar_reader(kind: type) -> Reader:
@@ -142,7 +132,9 @@ def _enum_reader(kind: type[Enum]) -> Reader:
     return lambda value: members[check(value)]
 
 
-def _tuple_reader(read_item: Reader) -> Reader:
+def _tuple_reader(arguments: tuple[Any, ...]) -> Reader:
+    read_item = _reader(arguments[0])
+
     def read(value: Any) -> Any:
         if not isinstance(value, list):
             raise _Misfit(f"expected a list, found {_shown(value)}")
@@ -154,7 +146,9 @@ def _tuple_reader(read_item: Reader) -> Reader:
     return read
 
 
-def _mapping_reader(read_value: Reader) -> Reader:
+def _mapping_reader(arguments: tuple[Any, ...]) -> Reader:
+    read_value = _reader(arguments[1])
+
     def read(value: Any) -> Any:
         mapping = _mapping(value)
         return {key: _read_at(f".{key}", read_value, item) for key, item in mapping.items()}
@@ -226,6 +220,15 @@ def _mapping(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _Misfit(f"expected a mapping, found {_shown(value)}")
     return cast("dict[str, Any]", value)
+
+
+_GENERIC_READERS: dict[Any, Callable[[tuple[Any, ...]], Reader]] = {
+    Union: _union_reader,
+    UnionType: _union_reader,
+    tuple: _tuple_reader,
+    Mapping: _mapping_reader,
+    Literal: _literal_reader,
+}
 
 
 def _shown(value: Any) -> str:

@@ -57,7 +57,7 @@ def cycles(graph: Graph[Node]) -> tuple[tuple[Node, ...], ...]:
     found = [
         _shortest_cycle(graph, component)
         for component in components(graph)
-        if len(component) > 1 or component[0] in graph.get(component[0], ())
+        if len(component) > 1 or any(node in graph.get(node, ()) for node in component)
     ]
     return tuple(sorted(found))
 

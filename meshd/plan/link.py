@@ -1,0 +1,244 @@
+"""Binds each need of the mesh to the tools that serve it, or says why it cannot be bound.
+
+In: a valid MeshSpec and the signatures of its loaded callables. Out: the Plan, and diagnostics in
+file order. It knows the manifests only: what it predicts is what runs while all agents are up.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from meshd.diagnostics.model import Diagnostic, Related, Severity, in_file_order
+from meshd.diagnostics.suggest import closest
+from meshd.domain.call import BUILT_IN, nearest
+from meshd.domain.misses import nearest_misses
+from meshd.domain.resolve import Match, Provider, Trace, Want, resolve
+from meshd.domain.signature import ToolSignature
+from meshd.domain.spec import AgentSpec, MeshSpec, NeedSpec, ToolSpec
+from meshd.plan.model import (
+    AgentPlan,
+    Binding,
+    Eviction,
+    Plan,
+    ProviderRef,
+    ToolPlan,
+    binding_id,
+)
+from meshd.plan.order import cycles
+
+ToolKey = tuple[str, str]
+"""An agent's key and the name of one of its tools."""
+
+_MAX_PLACES = 3
+
+
+def link(
+    mesh: MeshSpec, signatures: Mapping[ToolKey, ToolSignature]
+) -> tuple[Plan, tuple[Diagnostic, ...]]:
+    """Link the mesh; a tool without a signature (it did not load) is linked, but not planned."""
+    linker = _Linker(mesh)
+    bindings = [
+        linker.bind(agent, tool, need)
+        for agent in mesh.agents
+        for tool in agent.tools
+        for need in tool.needs
+    ]
+    plan = Plan(
+        mesh=mesh.name,
+        project_root=mesh.project_root,
+        agents=tuple(
+            sorted(
+                (_agent_plan(agent, signatures) for agent in mesh.agents),
+                key=lambda agent: agent.key,
+            )
+        ),
+        bindings=tuple(sorted(bindings, key=lambda binding: binding.id)),
+    )
+    problems = [
+        linker.unresolved(binding) for binding in bindings if binding.status == "unresolved"
+    ]
+    return plan, in_file_order([*problems, *_cycle_problems(bindings)])
+
+
+def agent_graph(plan: Plan) -> dict[str, set[str]]:
+    """Return, for each agent's key, the agents that serve its needs best; itself left out."""
+    graph: dict[str, set[str]] = {agent.key: set() for agent in plan.agents}
+    for binding in plan.bindings:
+        if binding.providers and binding.providers[0].agent != binding.consumer:
+            graph[binding.consumer].add(binding.providers[0].agent)
+    return graph
+
+
+class _Linker:
+    """The providers of a mesh by capability, with what was resolved over them so far."""
+
+    def __init__(self, mesh: MeshSpec) -> None:
+        self._offers: dict[str, list[Provider]] = defaultdict(list)
+        self._tools: dict[ToolKey, ToolSpec] = {}
+        self._traces: dict[Want, Trace] = {}
+        self._misses: dict[Want, tuple[str, ...]] = {}
+        self._alike: dict[str, str | None] = {}
+        for agent in mesh.agents:
+            for tool in agent.tools:
+                self._tools[agent.key, tool.name] = tool
+                if tool.capability is not None:
+                    self._offers[tool.capability].append(_provider(agent, tool, tool.capability))
+
+    def bind(self, agent: AgentSpec, tool: ToolSpec, need: NeedSpec) -> Binding:
+        """Bind one need of one tool."""
+        want = Want.of(need)
+        if want not in self._traces:
+            self._traces[want] = resolve(self._offers.get(want.capability, ()), want)
+        trace = self._traces[want]
+        levels = [need.call]
+        if (winner := trace.winner) is not None:
+            levels.append(self._tools[winner.agent_key, winner.tool].call)
+        return Binding(
+            id=binding_id(agent.key, tool.name, need.parameter),
+            consumer=agent.key,
+            tool=tool.name,
+            parameter=need.parameter,
+            need=need,
+            providers=tuple(_reference(match) for match in trace.matches),
+            call=nearest(*levels, BUILT_IN),
+            evicted=tuple(
+                Eviction(id=evicted.id, stage=stage.name, reason=evicted.reason)
+                for stage in trace.stages
+                for evicted in stage.evicted
+            ),
+            misses=() if trace.matches else self._near(want),
+        )
+
+    def unresolved(self, binding: Binding) -> Diagnostic:
+        """Return the diagnostic of a need that nothing serves."""
+        need = binding.need
+        capability = f"`{need.capability}`" + (f" `{need.version}`" if need.version else "")
+        consumer = f"`{binding.consumer}.{binding.tool}`"
+        offered = need.capability in self._offers
+        label = "no tool that offers it fits" if offered else "no tool offers this capability"
+        similar = None if offered else self._similar(need.capability)
+        if need.required:
+            code, severity = "M301", Severity.ERROR
+            message = f"nothing provides {capability}, which {consumer} requires"
+        else:
+            code, severity = "M303", Severity.WARNING
+            message = (
+                f"nothing provides {capability}, so {consumer} receives None as `{need.parameter}`"
+            )
+        return Diagnostic(
+            code=code,
+            severity=severity,
+            message=message,
+            span=need.at("capability"),
+            label=label,
+            hint=self._hint(binding, similar),
+            related=self._offered_at(need.capability if offered else similar),
+        )
+
+    def _hint(self, binding: Binding, similar: str | None) -> str:
+        if similar is not None:
+            return f"did you mean `{similar}`?"
+        if binding.misses:
+            return f"the nearest: {'; '.join(binding.misses)}"
+        capability = binding.need.capability
+        if binding.need.required:
+            return f"let a tool offer `{capability}`, or make the need optional"
+        return f"let a tool offer `{capability}`, or remove the need"
+
+    def _offered_at(self, capability: str | None) -> tuple[Related, ...]:
+        offers = sorted(self._offers.get(capability or "", ()))
+        places: list[Related] = []
+        for provider in offers[:_MAX_PLACES]:
+            span = self._tools[provider.agent_key, provider.tool].at("capability")
+            if span is not None:
+                version = f" {provider.version}" if provider.version else ""
+                text = f"`{provider.id}` offers `{provider.capability}`{version}"
+                places.append(Related(span, text))
+        return tuple(places)
+
+    def _near(self, want: Want) -> tuple[str, ...]:
+        if want not in self._misses:
+            name = want.capability if want.capability in self._offers else None
+            candidates = self._offers.get(name or self._similar(want.capability) or "", ())
+            self._misses[want] = nearest_misses(candidates, want)
+        return self._misses[want]
+
+    def _similar(self, capability: str) -> str | None:
+        if capability not in self._alike:
+            self._alike[capability] = closest(capability, self._offers)
+        return self._alike[capability]
+
+
+def _provider(agent: AgentSpec, tool: ToolSpec, capability: str) -> Provider:
+    return Provider(
+        agent=agent.name,
+        namespace=agent.namespace,
+        tool=tool.name,
+        capability=capability,
+        version=tool.version,
+        tags=tool.tags,
+    )
+
+
+def _reference(match: Match) -> ProviderRef:
+    provider = match.provider
+    return ProviderRef(
+        agent=provider.agent_key,
+        namespace=provider.namespace,
+        tool=provider.tool,
+        capability=provider.capability,
+        version=provider.version,
+        tags=provider.tags,
+        score=match.score,
+    )
+
+
+def _agent_plan(agent: AgentSpec, signatures: Mapping[ToolKey, ToolSignature]) -> AgentPlan:
+    return AgentPlan(
+        name=agent.name,
+        namespace=agent.namespace,
+        version=agent.version,
+        description=agent.description,
+        labels=agent.labels,
+        host=agent.host,
+        port=agent.port,
+        roots=agent.roots,
+        lifespan=agent.lifespan,
+        objects=agent.objects,
+        tools=tuple(
+            ToolPlan(spec=tool, signature=signatures[agent.key, tool.name])
+            for tool in agent.tools
+            if (agent.key, tool.name) in signatures
+        ),
+        resources=agent.resources,
+        prompts=agent.prompts,
+    )
+
+
+def _cycle_problems(bindings: list[Binding]) -> list[Diagnostic]:
+    """Return one diagnostic for each knot of required needs, followed along best providers."""
+    edges: dict[ToolKey, dict[ToolKey, Binding]] = defaultdict(dict)
+    for binding in bindings:
+        if binding.need.required and binding.providers:
+            best = binding.providers[0]
+            edges[binding.consumer, binding.tool].setdefault((best.agent, best.tool), binding)
+    return [_cycle_problem(cycle, edges) for cycle in cycles(edges)]
+
+
+def _cycle_problem(
+    cycle: tuple[ToolKey, ...], edges: Mapping[ToolKey, Mapping[ToolKey, Binding]]
+) -> Diagnostic:
+    steps = [edges[tool][after] for tool, after in zip(cycle, (*cycle[1:], cycle[0]), strict=True)]
+    path = " → ".join(".".join(tool) for tool in (*cycle, cycle[0]))
+    places = [
+        Related(span, f"`{step.consumer}.{step.tool}` requires `{step.need.capability}`")
+        for step in steps
+        if (span := step.need.at("capability")) is not None
+    ]
+    return Diagnostic(
+        code="M302",
+        message=f"required needs form a cycle: `{path}`",
+        span=places[0].span if places else None,
+        label=places[0].label if places else "",
+        hint="make one of these needs optional with `required: false`",
+        related=tuple(places[1:]),
+    )
