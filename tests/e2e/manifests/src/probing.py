@@ -41,6 +41,12 @@ async def slow_echo(text: str) -> str:
     return text
 
 
+async def pause(seconds: float) -> str:
+    """Answer after a while."""
+    await asyncio.sleep(seconds)
+    return "rested"
+
+
 def fail(reason: str) -> str:
     """Raise."""
     raise LookupError(reason)
