@@ -29,8 +29,8 @@ fix: install-dev ## format, and repair what ruff can repair
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
 lint: install-dev ## check style and formatting
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check --output-format concise .
+	@$(BIN)/ruff format --check --output-format concise .
 
 types: install-dev ## check types
 	@$(BIN)/pyright --pythonpath $(BIN)/python
