@@ -204,7 +204,7 @@ async def daylight(name: str, on: date) -> Any:
         return local_time(zone=zone, at=datetime.fromisoformat(at))
 
     return await asked(
-        "trip.weather:daylight", city=name, on=on, geo=answering(find_city), clock=clock
+        "trip.weather:daylight", city=name, day=on, geo=answering(find_city), clock=clock
     )
 
 
@@ -251,8 +251,8 @@ class TestPlanner:
     async def test_without_a_date_the_best_month_is_chosen(self) -> None:
         told: list[Any] = []
 
-        def sun(city: str, on: str) -> dict[str, Any]:
-            told.append((city, on))
+        def sun(city: str, day: str) -> dict[str, Any]:
+            told.append((city, day))
             return {"sunrise": "2025-07-15T04:21:00+02:00", "sunset": None, "hours": 18.0}
 
         plan = await asked(

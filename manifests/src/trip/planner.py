@@ -67,7 +67,7 @@ async def plan_trip(
     year = await weather(city=city)
     temperatures, rains = year["temperature"], year["rain"]
     day = start or date(USUAL_YEAR, best_month(temperatures, rains), 15)
-    sun = await daylight(city=city, on=day.isoformat())
+    sun = await daylight(city=city, day=day.isoformat())
     temperature, rain = temperatures[day.month - 1], rains[day.month - 1]
     remarks = [] if start else ["the month with the most pleasant weather of the year"]
     if start and easter:

@@ -29,7 +29,7 @@ class Daylight:
     """The sun over a city on one day, by local time; absent where it does not rise or set."""
 
     city: str
-    on: date
+    day: date
     sunrise: datetime | None
     sunset: datetime | None
     hours: float
@@ -50,20 +50,20 @@ def climate(city: str, geo: Callable[..., Mapping[str, Any]], units: str = "metr
 
 async def daylight(
     city: str,
-    on: date,
+    day: date,
     geo: Callable[..., Awaitable[City]],
     clock: Callable[..., Awaitable[LocalTime]],
 ) -> Daylight:
     """Tell when the sun rises and sets in a city, by the clocks of that city."""
     place = await geo(name=city)
-    sun = sun_times(place.latitude, place.longitude, on)
+    sun = sun_times(place.latitude, place.longitude, day)
     if sun.rises is None or sun.sets is None:
-        return Daylight(place.name, on, None, None, sun.daylight_hours)
+        return Daylight(place.name, day, None, None, sun.daylight_hours)
     sunrise, sunset = await asyncio.gather(
         clock(zone=place.zone, at=sun.rises.isoformat()),
         clock(zone=place.zone, at=sun.sets.isoformat()),
     )
-    return Daylight(place.name, on, sunrise.time, sunset.time, sun.daylight_hours)
+    return Daylight(place.name, day, sunrise.time, sunset.time, sun.daylight_hours)
 
 
 @cache
