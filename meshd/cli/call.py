@@ -27,7 +27,7 @@ class Request:
     timeout: str
 
 
-class BadRequest(MeshdError):
+class BadRequest(MeshdError):  # noqa: N818  (reads as what it is)
     """The user typed something that cannot be called."""
 
 

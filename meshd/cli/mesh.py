@@ -1,7 +1,7 @@
 """`meshd list` and `meshd stop`, and the table of a mesh that `meshd run` prints as well."""
 
+import asyncio
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from rich.table import Table
 from meshd.cli.call import key_of
 from meshd.cli.output import fail, say, show_json
 from meshd.cli.values import seconds
+from meshd.clock import SystemClock
 from meshd.daemon.client import AdminClient
 
 WIDTH_WITHOUT_TERMINAL = 120
@@ -65,12 +66,13 @@ def stop(state_directory: Path, timeout: str) -> int:
     """Ask the daemon to stop and wait for its end."""
     timeout_seconds = seconds(timeout, "--timeout")
     pid = AdminClient(state_directory).stop()
-    deadline = time.monotonic() + timeout_seconds
+    clock = SystemClock()
+    deadline = clock.monotonic() + timeout_seconds
     while is_alive(pid):
-        if time.monotonic() > deadline:
+        if clock.monotonic() > deadline:
             fail(f"process {pid} has not ended within {timeout}")
             return 3
-        time.sleep(0.05)
+        asyncio.run(clock.sleep(0.05))
     say(f"stopped (process {pid})")
     return 0
 

@@ -1,18 +1,17 @@
 """All printing: data to standard output, talk to standard error; colour only on a terminal."""
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
 from meshd.diagnostics.model import Diagnostic
-from meshd.diagnostics.render import as_json, as_text
+from meshd.settings import read_settings
 
 
 def is_colourful(stream: IO[str]) -> bool:
     """Whether the stream is a terminal that wants colour (https://no-color.org)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR")
+    return stream.isatty() and read_settings().wants_colour
 
 
 def say(text: str) -> None:
@@ -32,6 +31,8 @@ def show_json(value: Any) -> None:
 
 def report(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str], style: str) -> None:
     """Print diagnostics: as text to standard error, or as JSON to standard output."""
+    from meshd.diagnostics.render import as_json, as_text
+
     listed = tuple(diagnostics)
     if style == "json":
         show(as_json(listed))

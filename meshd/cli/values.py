@@ -6,7 +6,7 @@ from meshd.errors import MeshdError
 from meshd.manifest.scalars import read_duration
 
 
-class BadOption(MeshdError):
+class BadOption(MeshdError):  # noqa: N818  (reads as what it is)
     """An option has a value that it cannot have."""
 
 

@@ -18,9 +18,9 @@ from meshd.daemon.state import StateDirectory
 from meshd.daemon.view import mesh_view
 from meshd.daemon.wiring import build_agents
 from meshd.diagnostics.model import Diagnostic
-from meshd.domain.spec import JsonValue
+from meshd.domain.spec import AgentSpec, JsonValue, MeshSpec
 from meshd.errors import InvalidInput
-from meshd.plan.model import AgentPlan, Plan
+from meshd.plan.model import Plan
 from meshd.runtime.agent import RunningAgent
 from meshd.runtime.http import listen
 from meshd.runtime.http import serving as http_serving
@@ -73,9 +73,10 @@ async def run_mesh(
 
     Raises:
         InvalidInput: a port is taken, or an agent's lifespan raised.
+
     """
     workers = Workers()
-    listeners = open_sockets(prepared.plan)
+    listeners = open_sockets(prepared.mesh)
     try:
         with stages.stage("build the FastMCP servers"):
             agents = build_agents(prepared, workers, stages.clock)
@@ -102,11 +103,11 @@ async def run_mesh(
         workers.close()
 
 
-def open_sockets(plan: Plan) -> dict[str, socket.socket]:
-    """Return a listening socket for each agent; raise `InvalidInput` naming every one that fails."""
+def open_sockets(mesh: MeshSpec) -> dict[str, socket.socket]:
+    """Return a listening socket for each agent, or raise `InvalidInput` for all that fail."""
     listeners: dict[str, socket.socket] = {}
     problems: list[Diagnostic] = []
-    for agent in plan.agents:
+    for agent in mesh.agents:
         try:
             listeners[agent.key] = listen(agent.host, agent.port)
         except OSError as error:
@@ -118,7 +119,7 @@ def open_sockets(plan: Plan) -> dict[str, socket.socket]:
     return listeners
 
 
-def _socket_problem(agent: AgentPlan, error: OSError) -> Diagnostic:
+def _socket_problem(agent: AgentSpec, error: OSError) -> Diagnostic:
     taken = error.errno == errno.EADDRINUSE
     reason = "it is in use" if taken else (error.strerror or str(error))
     return Diagnostic(

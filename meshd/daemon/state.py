@@ -38,6 +38,7 @@ class StateDirectory:
         Raises:
             AlreadyRunning: another daemon holds it.
             DaemonError: it cannot be made or written.
+
         """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -11,8 +11,9 @@ from meshd.clock import Clock
 from meshd.plan.model import AgentPlan
 from meshd.runtime.edge import Edge
 from meshd.runtime.http import serving as http_serving
+from meshd.runtime.offer import Offer, RunningOffer
 from meshd.runtime.probes import Serving, probe_routes
-from meshd.runtime.server import AgentServer, Offered
+from meshd.runtime.server import AgentServer
 from meshd.runtime.tool import RunningTool, ToolBody
 from meshd.runtime.upstreams import InProcessUpstream
 from meshd.runtime.workers import Workers
@@ -23,8 +24,8 @@ class Parts:
     """What the loader made of an agent's manifest: live objects, ready to be served."""
 
     bodies: Mapping[str, ToolBody]
-    resources: tuple[Offered, ...] = ()
-    prompts: tuple[Offered, ...] = ()
+    resources: tuple[Offer, ...] = ()
+    prompts: tuple[Offer, ...] = ()
     lifespan: Callable[[], AbstractAsyncContextManager[Any]] | None = None
 
 
@@ -54,7 +55,12 @@ class RunningAgent:
             )
             for name, body in parts.bodies.items()
         }
-        self._server = AgentServer(plan, self.tools, parts.resources, parts.prompts)
+        self._server = AgentServer(
+            plan,
+            self.tools,
+            [RunningOffer(plan.key, offer, workers) for offer in parts.resources],
+            [RunningOffer(plan.key, offer, workers) for offer in parts.prompts],
+        )
         self._lifespan = parts.lifespan
 
     def upstream(self, tool: str) -> InProcessUpstream:

@@ -36,6 +36,7 @@ async def call_tool(
         CallTimedOut: the HTTP client's timeout passed.
         ToolFailed: the tool answered an error.
         CallError: the answer is not MCP.
+
     """
     number = next(_ids)
     body, headers = _request(number, tool, arguments)

@@ -24,4 +24,5 @@ class CallContext:
         return CallContext(self.principal, deadline)
 
 
-current_call: ContextVar[CallContext] = ContextVar("current_call", default=CallContext())
+NO_CALL = CallContext()
+current_call: ContextVar[CallContext] = ContextVar("current_call", default=NO_CALL)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -40,6 +40,7 @@ def listen(host: str, port: int) -> socket.socket:
 
     Raises:
         OSError: the port is taken, or the host is not an address of this machine.
+
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -47,7 +48,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(BACKLOG)
-        listener.setblocking(False)
+        listener.setblocking(False)  # noqa: FBT003
     except BaseException:
         listener.close()
         raise
@@ -58,7 +59,7 @@ def listen(host: str, port: int) -> socket.socket:
 async def serving(
     app: ASGIApp, listener: socket.socket, *, grace_seconds: float
 ) -> AsyncIterator[None]:
-    """Serve the application while the block runs; then let requests finish, up to the grace time."""
+    """Serve the application while the block runs; then let requests finish within the grace."""
     config = uvicorn.Config(
         app,
         loop="none",

@@ -28,28 +28,30 @@ def probe_routes(
 ) -> Mapping[str, Callable[[Request], Any]]:
     """Return the handlers by path; each answers 200, or 503 while its question has a no."""
 
-    def answer(holds: bool, body: Mapping[str, Any]) -> Response:
+    def answer(body: Mapping[str, Any], *, holds: bool = True) -> Response:
         stamped = {**body, "timestamp": clock.now().isoformat()}
         return JSONResponse(stamped, status_code=200 if holds else 503)
 
     async def health(_: Request) -> Response:
         status = "healthy" if serving.ready else "starting"
-        return answer(serving.ready, {"status": status, "agent": agent.name})
+        return answer({"status": status, "agent": agent.name}, holds=serving.ready)
 
     async def ready(_: Request) -> Response:
         wrappers = len(tools) if serving.ready else 0
         runtime = "up" if serving.ready else "starting"
         body = {"ready": serving.ready, "agent": agent.name, "runtime": runtime}
-        return answer(serving.ready, {**body, "mcp_wrappers": wrappers})
+        return answer({**body, "mcp_wrappers": wrappers}, holds=serving.ready)
 
     async def livez(_: Request) -> Response:
-        return answer(True, {"alive": True, "agent": agent.name})
+        return answer({"alive": True, "agent": agent.name})
 
     async def startupz(_: Request) -> Response:
-        return answer(serving.started, {"started": serving.started, "agent": agent.name})
+        return answer(
+            {"started": serving.started, "agent": agent.name}, holds=serving.started
+        )
 
     async def metadata(_: Request) -> Response:
-        return answer(True, agent_metadata(agent))
+        return answer(agent_metadata(agent))
 
     return {
         "/health": health,

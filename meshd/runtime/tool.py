@@ -83,6 +83,7 @@ class RunningTool:
 
         Raises:
             CallError: with `provider` set to this tool, whatever went wrong.
+
         """
         injected = self._injected()
         if given:
@@ -117,7 +118,7 @@ class RunningTool:
 
     def _failed(self, error: Exception) -> ToolFailed:
         if isinstance(error, CallError):
-            return ToolFailed(str(error), provider=self.provider)
+            return ToolFailed(f"`{error.provider}` failed: {error}", provider=self.provider)
         logger.warning("%s raised", self.provider, exc_info=error)
         text = str(error)
         kind = type(error).__name__

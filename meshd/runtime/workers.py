@@ -106,7 +106,7 @@ class Workers:
         def drain() -> None:
             try:
                 for chunk in generator:
-                    room.acquire()  # noqa: SIM115  (released by the consumer, in another thread)
+                    room.acquire()
                     if stopped.is_set():
                         return
                     put((chunk,))

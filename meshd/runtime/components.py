@@ -1,0 +1,222 @@
+"""Running tools, resources and prompts as components of a FastMCP server.
+
+They are FastMCP components of our own classes, so FastMCP's rules for the signatures of functions
+do not apply to user callables.
+"""
+
+import json
+from typing import Any
+
+import orjson
+from fastmcp.exceptions import PromptError, ResourceError, ToolError, ValidationError
+from fastmcp.prompts import Message, Prompt
+from fastmcp.prompts.base import PromptArgument, PromptResult
+from fastmcp.resources import Resource, ResourceTemplate
+from fastmcp.resources.base import ResourceResult
+from fastmcp.server.dependencies import get_context
+from fastmcp.tools.base import Tool, ToolResult
+from mcp_types import TextContent, ToolAnnotations
+from pydantic import AnyUrl, BaseModel, PrivateAttr
+
+from meshd.domain.signature import ToolSignature
+from meshd.domain.spec import Hints, JsonValue
+from meshd.errors import ArgumentsRejected, CallError
+from meshd.plan.model import ToolPlan
+from meshd.runtime.offer import RunningOffer
+from meshd.runtime.tool import OnChunk, RunningTool
+
+WRAPPED = {"fastmcp": {"wrap_result": True}}
+"""Tells FastMCP's client to unwrap `{"result": …}`."""
+
+
+class MeshTool(Tool):
+    """A tool that answers with what a `RunningTool` returns."""
+
+    _running: RunningTool = PrivateAttr()
+
+    @classmethod
+    def of(cls, running: RunningTool, plan: ToolPlan) -> "MeshTool":
+        """Make the component for a running tool."""
+        spec, signature = plan.spec, plan.signature
+        output = signature.output_schema
+        tool = cls(
+            name=spec.name,
+            title=spec.hints.title,
+            description=signature.description or None,
+            parameters=dict(signature.input_schema),
+            output_schema=None if output is None else dict(output),
+            annotations=annotations(spec.hints),
+            tags=set(spec.tags),
+            meta=tool_meta(plan),
+        )
+        tool._running = running
+        return tool
+
+    async def run(self, arguments: dict[str, Any]) -> ToolResult:
+        """Answer one `tools/call` of a client."""
+        signature = self._running.body.signature
+        on_chunk = progress_reporter() if signature.mode.is_generator else None
+        try:
+            given = contexts(signature)
+            value = await self._running.call(arguments, given=given, on_chunk=on_chunk)
+        except ArgumentsRejected as error:
+            raise ValidationError(str(error)) from error
+        except CallError as error:
+            raise ToolError(str(error)) from error
+        if signature.mcp_content:
+            return self.convert_result(value)
+        return ToolResult(
+            content=content_of(value), structured_content={"result": value}, meta=WRAPPED
+        )
+
+
+class MeshResource(Resource):
+    """A resource that a callable reads."""
+
+    _running: RunningOffer = PrivateAttr()
+
+    @classmethod
+    def of(cls, running: RunningOffer) -> "MeshResource":
+        """Make the component for a running resource."""
+        resource = cls(uri=AnyUrl(running.offer.uri), **resource_fields(running))
+        resource._running = running
+        return resource
+
+    async def read(self) -> str | bytes | ResourceResult:
+        """Answer one `resources/read`."""
+        return await resource_content(self._running, {})
+
+
+class MeshTemplate(ResourceTemplate):
+    """A resource whose URI has parameters."""
+
+    _running: RunningOffer = PrivateAttr()
+
+    @classmethod
+    def of(cls, running: RunningOffer) -> "MeshTemplate":
+        """Make the component for a running resource template."""
+        template = cls(
+            uri_template=running.offer.uri,
+            parameters=dict(running.signature.input_schema),
+            **resource_fields(running),
+        )
+        template._running = running
+        return template
+
+    async def read(self, arguments: dict[str, Any]) -> str | bytes | ResourceResult:
+        """Answer one `resources/read` of a URI that matches."""
+        return await resource_content(self._running, arguments)
+
+
+class MeshPrompt(Prompt):
+    """A prompt that a callable makes."""
+
+    _running: RunningOffer = PrivateAttr()
+
+    @classmethod
+    def of(cls, running: RunningOffer) -> "MeshPrompt":
+        """Make the component for a running prompt."""
+        schema = running.signature.input_schema
+        required = schema.get("required", ())
+        prompt = cls(
+            name=running.offer.name,
+            description=running.signature.description or None,
+            arguments=[
+                PromptArgument(
+                    name=name, description=said.get("description"), required=name in required
+                )
+                for name, said in schema["properties"].items()
+            ],
+        )
+        prompt._running = running
+        return prompt
+
+    async def render(
+        self, arguments: dict[str, Any] | None = None
+    ) -> str | list[Message | str] | PromptResult:
+        """Answer one `prompts/get`."""
+        try:
+            value = await self._running.read(arguments or {}, contexts(self._running.signature))
+        except CallError as error:
+            raise PromptError(str(error)) from error
+        return value if is_message(value) else json_text(value)
+
+
+def contexts(signature: ToolSignature) -> dict[str, Any]:
+    """Return FastMCP's context for the parameters that ask for it."""
+    return {name: get_context() for name in signature.context_parameters}
+
+
+async def resource_content(
+    running: RunningOffer, arguments: dict[str, Any]
+) -> str | bytes | ResourceResult:
+    """Return what a resource holds: text, bytes, MCP content, or JSON text of anything else."""
+    try:
+        value = await running.read(arguments, contexts(running.signature))
+    except CallError as error:
+        raise ResourceError(str(error)) from error
+    return value if isinstance(value, str | bytes | BaseModel) else json_text(value)
+
+
+def is_message(value: Any) -> bool:
+    """Whether the value is a prompt's answer as it is: text, MCP content, or a list of them."""
+    if isinstance(value, list):
+        return all(isinstance(item, str | BaseModel) for item in value)
+    return isinstance(value, str | BaseModel)
+
+
+def resource_fields(running: RunningOffer) -> dict[str, Any]:
+    """Return what resources and templates say of themselves."""
+    fields: dict[str, Any] = {
+        "name": running.offer.name,
+        "description": running.signature.description or None,
+    }
+    if running.offer.mime_type is not None:
+        fields["mime_type"] = running.offer.mime_type
+    return fields
+
+
+def content_of(value: JsonValue) -> list[TextContent]:
+    """Return the text form of a result: nothing for `None`, strings as they are, else JSON."""
+    if value is None:
+        return []
+    text = value if isinstance(value, str) else json_text(value)
+    return [TextContent(type="text", text=text)]
+
+
+def json_text(value: JsonValue) -> str:
+    """Return compact JSON; what orjson cannot say (integers over 64 bits) takes the slow way."""
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:
+        return json.dumps(value, separators=(",", ":"))
+
+
+def progress_reporter() -> OnChunk:
+    """Return a function that sends chunks as progress to a client that asked for progress."""
+    context = get_context()
+
+    async def report(number: int, chunk: JsonValue) -> None:
+        text = chunk if isinstance(chunk, str) else json_text(chunk)
+        await context.report_progress(progress=number, message=text)
+
+    return report
+
+
+def annotations(hints: Hints) -> ToolAnnotations:
+    """Return the hints as MCP tool annotations."""
+    return ToolAnnotations(
+        title=hints.title,
+        read_only_hint=hints.read_only,
+        destructive_hint=hints.destructive,
+        idempotent_hint=hints.idempotent,
+        open_world_hint=hints.open_world,
+    )
+
+
+def tool_meta(plan: ToolPlan) -> dict[str, Any] | None:
+    """Return what clients may want to know of a tool's place in the mesh."""
+    spec = plan.spec
+    if spec.capability is None:
+        return None
+    return {"meshd": {"capability": spec.capability, "version": spec.version}}

@@ -1,0 +1,56 @@
+"""Bodies and bindings for tests of the runtime, without loader or linker."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from meshd.domain.signature import Mode, ToolSignature
+from meshd.domain.spec import CallSettings, JsonValue, NeedSpec
+from meshd.errors import ArgumentsRejected, ResultRejected
+from meshd.plan.model import Binding
+
+
+class FakeBody:
+    """A body that calls a function with keyword arguments; `object()` cannot be dumped."""
+
+    def __init__(self, function: Callable[..., Any], mode: Mode = Mode.SYNC, **more: Any) -> None:
+        self._function = function
+        self.signature = ToolSignature(
+            description="", input_schema={"properties": {}}, output_schema={}, mode=mode, **more
+        )
+
+    def validate(self, arguments: Mapping[str, JsonValue]) -> dict[str, Any]:
+        if "wrong" in arguments:
+            raise ArgumentsRejected("arguments rejected: `wrong` is wrong")
+        return dict(arguments)
+
+    def validate_texts(self, arguments: Mapping[str, str]) -> dict[str, Any]:
+        return self.validate(arguments)
+
+    def invoke(self, bound: Mapping[str, Any], injected: Mapping[str, Any]) -> Any:
+        return self._function(**bound, **injected)
+
+    def dump(self, value: Any) -> JsonValue:
+        if type(value) is object:
+            raise ResultRejected("its result is an `object`")
+        return value
+
+    def dump_item(self, chunk: Any) -> JsonValue:
+        return self.dump(chunk)
+
+
+def binding(
+    *,
+    required: bool = False,
+    timeout_seconds: float | None = 5.0,
+    misses: tuple[str, ...] = (),
+    parameter: str = "other",
+) -> Binding:
+    return Binding(
+        id=f"here.tool#{parameter}",
+        consumer="here",
+        tool="tool",
+        parameter=parameter,
+        need=NeedSpec(parameter=parameter, capability="there.thing", required=required),
+        call=CallSettings(timeout_seconds=timeout_seconds),
+        misses=misses,
+    )
