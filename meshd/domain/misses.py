@@ -4,6 +4,7 @@ In: providers and what is wanted. Out: at most five sentences, the nearest miss 
 stand after "; " in a message.
 """
 
+import heapq
 from collections.abc import Iterable
 
 from meshd.diagnostics.suggest import closest
@@ -21,6 +22,28 @@ from meshd.domain.tags import ExtraTagDisallowed, MissingTag
 
 MAX_SENTENCES = 5
 _MAX_AGENTS = 3
+_SHORTLIST = 8
+
+
+class KnownNames:
+    """Names of capabilities, ready to be searched many times for what a wrong one meant."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._pairs = {name: _letter_pairs(name) for name in sorted(set(names))}
+
+    def closest(self, word: str) -> str | None:
+        """Return the name that the word most likely meant, or None if none comes near."""
+        # Comparing letter by letter is slow, so only names with most pairs in common are compared.
+        pairs = _letter_pairs(word)
+        shortlist = heapq.nlargest(
+            _SHORTLIST, self._pairs, key=lambda name: len(pairs & self._pairs[name])
+        )
+        return closest(word, shortlist)
+
+
+def _letter_pairs(name: str) -> frozenset[str]:
+    text = f" {name.casefold()} "
+    return frozenset(text[i : i + 2] for i in range(len(text) - 1))
 
 
 def nearest_misses(providers: Iterable[Provider], want: Want) -> tuple[str, ...]:

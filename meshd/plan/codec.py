@@ -20,7 +20,7 @@ Reader = Callable[[Any], Any]
 _PLACES = frozenset({"origin", "origins"})
 
 
-class _Misfit(ValueError):  # noqa: N818  (becomes a plain ValueError before anyone sees it)
+class _Misfit(ValueError):
     """A value that does not fit its type, with the path to it, innermost step first."""
 
     def __init__(self, message: str) -> None:

@@ -6,12 +6,12 @@ file order. It knows the manifests only: what it predicts is what runs while all
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from meshd.diagnostics.model import Diagnostic, Related, Severity, in_file_order
-from meshd.diagnostics.suggest import closest
 from meshd.domain.call import BUILT_IN, nearest
-from meshd.domain.misses import nearest_misses
-from meshd.domain.resolve import Match, Provider, Trace, Want, resolve
+from meshd.domain.misses import KnownNames, nearest_misses
+from meshd.domain.resolve import Match, Provider, Want, resolve
 from meshd.domain.signature import ToolSignature
 from meshd.domain.spec import AgentSpec, MeshSpec, NeedSpec, ToolSpec
 from meshd.plan.model import (
@@ -28,7 +28,9 @@ from meshd.plan.order import cycles
 ToolKey = tuple[str, str]
 """An agent's key and the name of one of its tools."""
 
-_MAX_PLACES = 3
+_MAX_OFFERS = 3
+_MAX_STEPS = 12
+"""A longer cycle is shown by its beginning."""
 
 
 def link(
@@ -68,45 +70,65 @@ def agent_graph(plan: Plan) -> dict[str, set[str]]:
     return graph
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What every need with the same want shares."""
+
+    providers: tuple[ProviderRef, ...]
+    evicted: tuple[Eviction, ...]
+    misses: tuple[str, ...]
+
+
 class _Linker:
     """The providers of a mesh by capability, with what was resolved over them so far."""
 
     def __init__(self, mesh: MeshSpec) -> None:
         self._offers: dict[str, list[Provider]] = defaultdict(list)
         self._tools: dict[ToolKey, ToolSpec] = {}
-        self._traces: dict[Want, Trace] = {}
-        self._misses: dict[Want, tuple[str, ...]] = {}
+        self._answers: dict[Want, _Answer] = {}
         self._alike: dict[str, str | None] = {}
         for agent in mesh.agents:
             for tool in agent.tools:
                 self._tools[agent.key, tool.name] = tool
                 if tool.capability is not None:
                     self._offers[tool.capability].append(_provider(agent, tool, tool.capability))
+        self._names = KnownNames(self._offers)
 
     def bind(self, agent: AgentSpec, tool: ToolSpec, need: NeedSpec) -> Binding:
         """Bind one need of one tool."""
         want = Want.of(need)
-        if want not in self._traces:
-            self._traces[want] = resolve(self._offers.get(want.capability, ()), want)
-        trace = self._traces[want]
+        if want not in self._answers:
+            self._answers[want] = self._answer(want)
+        answer = self._answers[want]
         levels = [need.call]
-        if (winner := trace.winner) is not None:
-            levels.append(self._tools[winner.agent_key, winner.tool].call)
+        if answer.providers:
+            best = answer.providers[0]
+            levels.append(self._tools[best.agent, best.tool].call)
         return Binding(
             id=binding_id(agent.key, tool.name, need.parameter),
             consumer=agent.key,
             tool=tool.name,
             parameter=need.parameter,
             need=need,
-            providers=tuple(_reference(match) for match in trace.matches),
+            providers=answer.providers,
             call=nearest(*levels, BUILT_IN),
-            evicted=tuple(
-                Eviction(id=evicted.id, stage=stage.name, reason=evicted.reason)
-                for stage in trace.stages
-                for evicted in stage.evicted
-            ),
-            misses=() if trace.matches else self._near(want),
+            evicted=answer.evicted,
+            misses=answer.misses,
         )
+
+    def _answer(self, want: Want) -> _Answer:
+        offers = self._offers.get(want.capability, ())
+        trace = resolve(offers, want)
+        evicted = tuple(
+            Eviction(id=evicted.id, stage=stage.name, reason=evicted.reason)
+            for stage in trace.stages
+            for evicted in stage.evicted
+        )
+        misses: tuple[str, ...] = ()
+        if not trace.matches:
+            similar = None if offers else self._similar(want.capability)
+            misses = nearest_misses(self._offers.get(similar, ()) if similar else offers, want)
+        return _Answer(tuple(map(_reference, trace.matches)), evicted, misses)
 
     def unresolved(self, binding: Binding) -> Diagnostic:
         """Return the diagnostic of a need that nothing serves."""
@@ -147,7 +169,7 @@ class _Linker:
     def _offered_at(self, capability: str | None) -> tuple[Related, ...]:
         offers = sorted(self._offers.get(capability or "", ()))
         places: list[Related] = []
-        for provider in offers[:_MAX_PLACES]:
+        for provider in offers[:_MAX_OFFERS]:
             span = self._tools[provider.agent_key, provider.tool].at("capability")
             if span is not None:
                 version = f" {provider.version}" if provider.version else ""
@@ -155,16 +177,9 @@ class _Linker:
                 places.append(Related(span, text))
         return tuple(places)
 
-    def _near(self, want: Want) -> tuple[str, ...]:
-        if want not in self._misses:
-            name = want.capability if want.capability in self._offers else None
-            candidates = self._offers.get(name or self._similar(want.capability) or "", ())
-            self._misses[want] = nearest_misses(candidates, want)
-        return self._misses[want]
-
     def _similar(self, capability: str) -> str | None:
         if capability not in self._alike:
-            self._alike[capability] = closest(capability, self._offers)
+            self._alike[capability] = self._names.closest(capability)
         return self._alike[capability]
 
 
@@ -228,10 +243,13 @@ def _cycle_problem(
     cycle: tuple[ToolKey, ...], edges: Mapping[ToolKey, Mapping[ToolKey, Binding]]
 ) -> Diagnostic:
     steps = [edges[tool][after] for tool, after in zip(cycle, (*cycle[1:], cycle[0]), strict=True)]
-    path = " → ".join(".".join(tool) for tool in (*cycle, cycle[0]))
+    names = [f"{agent}.{tool}" for agent, tool in cycle]
+    if len(names) > _MAX_STEPS:
+        names = [*names[: _MAX_STEPS - 1], f"{len(names) - _MAX_STEPS} more", names[-1]]
+    path = " → ".join([*names, names[0]])
     places = [
         Related(span, f"`{step.consumer}.{step.tool}` requires `{step.need.capability}`")
-        for step in steps
+        for step in steps[:_MAX_STEPS]
         if (span := step.need.at("capability")) is not None
     ]
     return Diagnostic(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from meshd.domain.misses import nearest_misses, one_edit_apart
+from meshd.domain.misses import KnownNames, nearest_misses, one_edit_apart
 from meshd.domain.resolve import Provider, Want
 from meshd.domain.tags import WantedTags
 
@@ -96,3 +96,23 @@ def test_many_misses_are_counted_and_the_nearest_come_first() -> None:
 def test_one_edit_apart(a: str, b: str, expected: bool) -> None:
     assert one_edit_apart(a, b) == expected
     assert one_edit_apart(b, a) == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("weather.forecats", "weather.forecast"),
+        ("Weather.Forecast", "weather.forecast"),
+        ("wether.forecast", "weather.forecast"),
+        ("forecast", "weather.forecast"),
+        ("billing", None),
+        ("service.number7", "service.number-7"),
+    ],
+)
+def test_the_closest_of_many_names(word: str, expected: str | None) -> None:
+    names = KnownNames(["weather.forecast", *(f"service.number-{n}" for n in range(100))])
+    assert names.closest(word) == expected
+
+
+def test_no_names_are_close_to_nothing() -> None:
+    assert KnownNames([]).closest("a") is None
