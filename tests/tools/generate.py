@@ -6,10 +6,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from meshd.manifest.schema import reference_text, schema_text
+from meshd.manifest.schema import schema_text
 
 from meshd.diagnostics.codes import CODES
 from tests.tools.command_reference import command_reference
+from tests.tools.manifest_reference import manifest_reference
 
 ROOT = Path(__file__).parents[2]
 WHOLLY_GENERATED = (ROOT / "schemas",)
@@ -20,7 +21,7 @@ def rendered() -> Mapping[Path, str]:
     """Return the text of every generated file by its path."""
     return {
         ROOT / "schemas/meshd.dev/v1/manifest.schema.json": schema_text(),
-        ROOT / "docs/reference/manifest.md": reference_text(),
+        ROOT / "docs/reference/manifest.md": manifest_reference(),
         ROOT / "docs/reference/commands.md": command_reference(),
         ROOT / "docs/reference/diagnostics.md": diagnostics_reference(),
     }
