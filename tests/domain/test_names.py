@@ -72,3 +72,29 @@ def test_namespace_and_agent_leave_room_for_a_number() -> None:
     assert names.qualified_name_problem("a" * 50, "n" * 7) == (
         f"`{'n' * 7}--{'a' * 50}` has 59 characters; namespace and agent may have 58 together"
     )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "greeting", "smart_greet", "weather-report", "a", "media.caption", "a.b", "a.b.c",
+        "llm.chat", "a1.b2_c-3", "x" * 100,
+    ],
+)  # fmt: skip
+def test_capabilities(name: str) -> None:
+    assert names.capability_problem(name) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".a", "a.", "a..b", "a.-b", "1a.b", "a.1b", ".", "a.b.", "a b", "a.b\n", "é", "x" * 101],
+)
+def test_names_that_are_no_capabilities(name: str) -> None:
+    assert names.capability_problem(name) is not None
+
+
+def test_a_line_break_in_a_capability_is_shown() -> None:
+    assert names.capability_problem("a.b\n") == (
+        "`a.b\\n` is not a capability: use words of letters, digits, `_` and `-` that begin with "
+        "a letter, dots between"
+    )
