@@ -13,6 +13,7 @@ from meshd.runtime.edge import Edge
 from meshd.runtime.http import serving as http_serving
 from meshd.runtime.offer import Offer, RunningOffer
 from meshd.runtime.probes import Serving, probe_routes
+from meshd.runtime.request_headers import strict_headers
 from meshd.runtime.server import AgentServer
 from meshd.runtime.tool import RunningTool, ToolBody
 from meshd.runtime.upstreams import InProcessUpstream
@@ -83,7 +84,7 @@ class RunningAgent:
             app = await stack.enter_async_context(self._server.application(routes, (host,)))
             self.serving.started = True
             await stack.enter_async_context(
-                http_serving(app, listener, grace_seconds=grace_seconds)
+                http_serving(strict_headers(app), listener, grace_seconds=grace_seconds)
             )
             try:
                 yield

@@ -8,14 +8,26 @@ import json
 from typing import Any
 
 import orjson
-from fastmcp.exceptions import PromptError, ResourceError, ToolError, ValidationError
+from fastmcp.exceptions import (
+    FastMCPError,
+    PromptError,
+    ResourceError,
+    ToolError,
+    ValidationError,
+)
 from fastmcp.prompts import Message, Prompt
 from fastmcp.prompts.base import PromptArgument, PromptResult
 from fastmcp.resources import Resource, ResourceTemplate
 from fastmcp.resources.base import ResourceResult
 from fastmcp.server.dependencies import get_context
-from fastmcp.tools.base import Tool, ToolResult
-from mcp_types import TextContent, ToolAnnotations
+from fastmcp.tools.base import InputRequiredToolResult, Tool, ToolResult
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    MISSING_REQUIRED_CLIENT_CAPABILITY,
+    InputRequiredResult,
+    TextContent,
+    ToolAnnotations,
+)
 from pydantic import AnyUrl, BaseModel, PrivateAttr
 
 from meshd.domain.signature import ToolSignature
@@ -62,7 +74,9 @@ class MeshTool(Tool):
         except ArgumentsRejected as error:
             raise ValidationError(str(error)) from error
         except CallError as error:
-            raise ToolError(str(error)) from error
+            raise for_client(error, ToolError) from None
+        if isinstance(value, InputRequiredResult):
+            return InputRequiredToolResult(value)
         if signature.mcp_content:
             return self.convert_result(value)
         return ToolResult(
@@ -103,6 +117,9 @@ class MeshTemplate(ResourceTemplate):
         template._running = running
         return template
 
+    async def _read(self, uri: str, params: dict[str, Any]) -> ResourceResult:
+        return self.convert_result(await self.read(params))
+
     async def read(self, arguments: dict[str, Any]) -> str | bytes | ResourceResult:
         """Answer one `resources/read` of a URI that matches."""
         return await resource_content(self._running, arguments)
@@ -138,8 +155,24 @@ class MeshPrompt(Prompt):
         try:
             value = await self._running.read(arguments or {}, contexts(self._running.signature))
         except CallError as error:
-            raise PromptError(str(error)) from error
+            raise for_client(error, PromptError) from None
         return value if is_message(value) else json_text(value)
+
+
+def for_client(error: CallError, kind: type[FastMCPError]) -> Exception:
+    """Return the error that the client is told of.
+
+    User code that knows FastMCP may have raised just that, or an error of the protocol. Of the
+    latter, a tool passes on only that the client lacks a capability; all else is its result.
+    """
+    raised = error.__cause__
+    if isinstance(raised, kind):
+        return raised
+    if isinstance(raised, MCPError) and (
+        kind is not ToolError or raised.error.code == MISSING_REQUIRED_CLIENT_CAPABILITY
+    ):
+        return raised
+    return kind(str(error))
 
 
 def contexts(signature: ToolSignature) -> dict[str, Any]:
@@ -154,7 +187,7 @@ async def resource_content(
     try:
         value = await running.read(arguments, contexts(running.signature))
     except CallError as error:
-        raise ResourceError(str(error)) from error
+        raise for_client(error, ResourceError) from None
     return value if isinstance(value, str | bytes | BaseModel) else json_text(value)
 
 

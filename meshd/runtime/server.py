@@ -6,6 +6,7 @@ from typing import Any
 
 from fastmcp import FastMCP
 from fastmcp.exceptions import ToolError, ValidationError
+from fastmcp.tools.base import InputRequiredToolResult
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
@@ -81,6 +82,10 @@ class AgentServer:
                 raise ArgumentsRejected(str(error), provider=tool.provider) from None
             except ToolError as error:
                 raise ToolFailed(str(error), provider=tool.provider) from None
+            if isinstance(result, InputRequiredToolResult):
+                raise ToolFailed(
+                    "it asks for input, which only a client can give", provider=tool.provider
+                )
             if result.structured_content is not None:
                 return result.structured_content.get("result", result.structured_content)
             return [block.model_dump(mode="json", by_alias=True) for block in result.content]
