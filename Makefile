@@ -57,8 +57,10 @@ soak: install-dev ## run the long tests (minutes)
 bench: install-dev ## measure, and write docs/performance/
 	@$(BIN)/pytest -m benchmark -s
 
-schemas docs: install-dev ## write schemas/ and docs/reference/ from the code
+docs: install-dev ## write schemas/ and docs/reference/ from the code
 	@$(BIN)/python -m tests.tools.generate
+
+schemas: docs ## the same
 
 lock: .venv/.created ## lock dependencies again (newer versions: LOCK_FLAGS=--upgrade)
 	@$(PIP) install uv==$(UV_VERSION)
