@@ -151,7 +151,7 @@ class Defaults(BaseModel):
     age: int = Field(30, description="User age")
     score: float = Field(95.5, description="User score")
     status: Status = Field(Status.active, description="User status")
-    verified: bool = Field(True, description="Verification status")  # noqa: FBT003  (a form's default)
+    verified: bool = Field(True, description="Verification status")
 
 
 async def test_elicitation_sep1034_defaults(context: Context) -> str:

@@ -1,55 +1,15 @@
 """The official MCP conformance suite: meshd passes every check that plain FastMCP passes."""
 
-import contextlib
 import fnmatch
-import signal
-import socket
-import subprocess
 import sys
-from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conformance.suite import RUNS, Check, Verdicts, verdicts
-from tests.e2e.mesh import running_mesh
 
 pytestmark = pytest.mark.conformance
 HERE = Path(__file__).parent
-
-
-@pytest.fixture(scope="module")
-def meshd_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_mesh(HERE / "manifests", folder=tmp_path_factory.mktemp("meshd")) as mesh:
-        yield mesh.mcp("conformance")
-
-
-@contextlib.contextmanager
-def plain_fastmcp(folder: Path, *options: str) -> Generator[str]:
-    """Serve the same callables from plain FastMCP; yield the address."""
-    command = [sys.executable, str(HERE / "baseline_server.py")]
-    listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    descriptor = listener.fileno()
-    with (folder / "output.txt").open("wb") as output:
-        process = subprocess.Popen(
-            [*command, str(descriptor), *options],
-            pass_fds=[descriptor],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    listener.close()
-    try:
-        yield f"http://127.0.0.1:{port}/mcp"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
-
-
-@pytest.fixture(scope="module")
-def fastmcp_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with plain_fastmcp(tmp_path_factory.mktemp("fastmcp")) as url:
-        yield url
 
 
 def known_failures(run: str) -> list[str]:
