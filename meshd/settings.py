@@ -1,8 +1,13 @@
-"""The environment, read once: the only module that looks at environment variables."""
+"""The environment as a frozen value: the only module that looks at environment variables.
+
+Manifests may name any variable with `${env:NAME}`, so the whole environment is handed on, as it
+was when the command began.
+"""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 FASTMCP_DEFAULTS = {
     "FASTMCP_CHECK_FOR_UPDATES": "off",
@@ -16,14 +21,19 @@ FASTMCP_DEFAULTS = {
 class Settings:
     """What the environment says."""
 
-    wants_colour: bool = True
-    """False with `NO_COLOR` (https://no-color.org)."""
+    environment: Mapping[str, str]
+    """All variables, for the interpolation of manifests."""
+
+    @property
+    def wants_colour(self) -> bool:
+        """False with `NO_COLOR` (https://no-color.org)."""
+        return not self.environment.get("NO_COLOR")
 
 
-def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """Return the settings of the process, or of the given environment."""
-    environ = os.environ if environ is None else environ
-    return Settings(wants_colour=not environ.get("NO_COLOR"))
+def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings of this process, or of the environment given."""
+    variables = os.environ if environ is None else environ
+    return Settings(environment=MappingProxyType(dict(variables)))
 
 
 def prepare_fastmcp() -> None:

@@ -9,7 +9,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from meshd import __version__
@@ -188,10 +187,10 @@ def execute(arguments: list[str]) -> int:
     command = typer.main.get_command(app)
     try:
         status = command.main(arguments, prog_name="meshd", standalone_mode=False)
-    except click.ClickException as error:
+    except typer.TyperException as error:
         error.show()
         return USAGE
-    except click.Abort:
+    except typer.Abort:
         return 130
     except InvalidInput as error:
         report(error.diagnostics, {}, "text")

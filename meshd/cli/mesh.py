@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from meshd.cli.output import fail, say, show_json
 from meshd.cli.values import seconds
 from meshd.clock import SystemClock
 from meshd.daemon.client import AdminClient
+from meshd.daemon.stages import Stage
 
 WIDTH_WITHOUT_TERMINAL = 120
+DEFAULT_STATE = Path(".meshd")
 
 
 def show_mesh(state_directory: Path, style: str) -> int:
@@ -60,6 +63,27 @@ def print_mesh(mesh: dict[str, Any], out: Console) -> None:
         if table.row_count:
             out.print(table)
             out.print()
+
+
+def announce_mesh(mesh: dict[str, Any], stages: Iterable[Stage], state_directory: Path) -> None:
+    """Print the mesh that has just started, how to call it, and how long each stage took."""
+    out = console()
+    print_mesh(mesh, out)
+    out.print(f"call a tool:  {escape(example_call(mesh, state_directory))}")
+    times = "   ".join(f"{stage.name} {stage.seconds * 1000:,.0f} ms" for stage in stages)
+    out.print(f"started:      {times}")
+    out.print("stop:         Ctrl-C, or `meshd stop`")
+
+
+def example_call(mesh: dict[str, Any], state_directory: Path) -> str:
+    """Return a command that calls a tool of the mesh, one with needs if there is any."""
+    needing = [
+        (f"{key_of(agent)}.{need['tool']}") for agent in mesh["agents"] for need in agent["needs"]
+    ]
+    tools = [f"{key_of(agent)}.{tool['name']}" for agent in mesh["agents"] for tool in agent["tools"]]
+    tool = next(iter(needing or tools), "AGENT.TOOL")
+    state = "" if state_directory == DEFAULT_STATE else f" --state-dir {state_directory}"
+    return f"meshd call {tool} KEY=VALUE…{state}"
 
 
 def stop(state_directory: Path, timeout: str) -> int:

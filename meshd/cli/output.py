@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
 from meshd.diagnostics.model import Diagnostic
-from meshd.settings import read_settings
+from meshd.settings import from_environment
 
 
 def is_colourful(stream: IO[str]) -> bool:
     """Whether the stream is a terminal that wants colour (https://no-color.org)."""
-    return stream.isatty() and read_settings().wants_colour
+    return stream.isatty() and from_environment().wants_colour
 
 
 def say(text: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from meshd.errors import AlreadyRunning, DaemonError, NotReachable
 
@@ -32,7 +33,7 @@ class StateDirectory:
         return Path(tempfile.gettempdir()) / f"meshd-{os.getuid()}-{digest}" / "admin.sock"
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> Iterator[Self]:
         """Hold the directory while the block runs.
 
         Raises:
@@ -61,7 +62,7 @@ class StateDirectory:
             lock.flush()
             self.socket.unlink(missing_ok=True)
             try:
-                yield
+                yield self
             finally:
                 self.socket.unlink(missing_ok=True)
                 lock.truncate(0)
