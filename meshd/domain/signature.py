@@ -36,7 +36,9 @@ class ToolSignature:
     `input_schema` is a JSON Schema object of the parameters that a caller may set (injected and
     hidden ones are not in it). `output_schema` always describes `{"result": …}`. It is `None`
     only for a callable that answers with MCP content of its own. `injected` are the Python names
-    of the parameters that receive proxies; `accepts` are all Python parameter names.
+    of the parameters that receive proxies, `context_parameters` those that receive the MCP context
+    of the call; `accepts` are all Python parameter names. `mcp_content` says that results are MCP
+    content and are sent as they are.
     """
 
     description: str
@@ -44,4 +46,6 @@ class ToolSignature:
     output_schema: Mapping[str, JsonValue] | None
     mode: Mode
     injected: tuple[str, ...] = ()
+    context_parameters: tuple[str, ...] = ()
     accepts: tuple[str, ...] = field(default=())
+    mcp_content: bool = False

@@ -1,0 +1,156 @@
+"""What Python itself knows of a callable: parameters, types, how it runs, its documentation.
+
+Knows nothing of manifests or JSON. Type hints are resolved one by one, so that one that cannot be
+resolved does not hide the others. A callable without a signature has `parameters` None.
+"""
+
+import functools
+import inspect
+import re
+import sys
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from meshd.domain.signature import Mode
+
+EMPTY: Any = inspect.Parameter.empty
+"""Stands for a type or a default that is not there."""
+
+POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
+POSITIONAL = inspect.Parameter.POSITIONAL_OR_KEYWORD
+KEYWORD = inspect.Parameter.KEYWORD_ONLY
+VAR_POSITIONAL = inspect.Parameter.VAR_POSITIONAL
+VAR_KEYWORD = inspect.Parameter.VAR_KEYWORD
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """A callable as Python sees it; `unresolved` are names with hints that mean nothing."""
+
+    mode: Mode
+    parameters: tuple[inspect.Parameter, ...] | None
+    returns: Any
+    documentation: str
+    unresolved: Mapping[str, str]
+
+
+def inspect_callable(value: Callable[..., Any]) -> Inspected:
+    """Look at a callable; never raises for an odd one."""
+    namespace = _namespace(value)
+    unresolved: dict[str, str] = {}
+
+    def resolved(name: str, hint: Any) -> Any:
+        try:
+            return _resolved(hint, namespace)
+        except Exception:  # noqa: BLE001  (evaluates the user's text)
+            unresolved[name] = str(hint)
+            return EMPTY
+
+    try:
+        signature = inspect.signature(value)
+    except Exception:  # noqa: BLE001  (a __signature__ of the user's may do anything)
+        parameters = () if _takes_nothing(value) else None
+        returns: Any = EMPTY
+    else:
+        parameters = tuple(
+            parameter.replace(
+                annotation=_annotation(value, parameter, resolved(name, parameter.annotation))
+            )
+            for name, parameter in signature.parameters.items()
+        )
+        returns = resolved("return", signature.return_annotation)
+    return Inspected(
+        mode=mode_of(value),
+        parameters=parameters,
+        returns=value if isinstance(value, type) else returns,
+        documentation=_documentation(value),
+        unresolved=unresolved,
+    )
+
+
+def mode_of(value: object) -> Mode:
+    """Return how the callable runs; a sync one may still return an awaitable."""
+    function = _function(value)
+    if inspect.isasyncgenfunction(function):
+        return Mode.ASYNC_GENERATOR
+    if inspect.iscoroutinefunction(function):
+        return Mode.ASYNC
+    if inspect.isgeneratorfunction(function):
+        return Mode.GENERATOR
+    return Mode.SYNC
+
+
+def _function(value: Any) -> Any:
+    """Return what runs when the value is called: through partials and `__call__`."""
+    while isinstance(value, functools.partial):
+        value = value.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if isinstance(value, type) or inspect.isroutine(value):
+        return value  # pyright: ignore[reportUnknownVariableType]
+    return getattr(type(value), "__call__", value)  # noqa: B004  (the method itself is wanted)
+
+
+def _namespace(value: Any) -> dict[str, Any]:
+    """Return the global names that the callable's hints were written with."""
+    function = _function(value)
+    if isinstance(function, type):
+        maker: Any = function.__init__  # type: ignore[misc]
+        if not isinstance(maker, types.FunctionType):
+            maker = function.__new__
+        function = maker if isinstance(maker, types.FunctionType) else function
+    if isinstance(function, types.MethodType):
+        function = function.__func__
+    function = inspect.unwrap(function)
+    names: object = getattr(function, "__globals__", None)
+    if isinstance(names, dict):
+        return typing.cast("dict[str, Any]", names)
+    module = sys.modules.get(str(getattr(function, "__module__", "")))
+    return {} if module is None else vars(module)
+
+
+def _resolved(hint: Any, namespace: dict[str, Any]) -> Any:
+    if hint is EMPTY or (isinstance(hint, type) and not isinstance(hint, types.GenericAlias)):
+        return hint
+    holder = types.SimpleNamespace(__annotations__={"hint": hint})
+    return typing.get_type_hints(holder, namespace, {}, include_extras=True)["hint"]
+
+
+def _annotation(value: object, parameter: inspect.Parameter, hint: Any) -> Any:
+    """Return the hint; the `self` of a C method is of the class that the method belongs to."""
+    if (
+        hint is EMPTY
+        and parameter.name == "self"
+        and isinstance(value, types.MethodDescriptorType | types.WrapperDescriptorType)
+    ):
+        return value.__objclass__
+    return hint
+
+
+def _takes_nothing(value: object) -> bool:
+    """Say whether the documentation of a C function begins with `name()`."""
+    name = getattr(value, "__name__", "")
+    first = (getattr(value, "__doc__", None) or "").lstrip().partition("\n")[0]
+    return bool(name) and re.match(rf"(?:\w+\.)?{re.escape(name)}\(\)", first) is not None
+
+
+def _documentation(value: Any) -> str:
+    while isinstance(value, functools.partial):
+        value = value.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if inspect.isroutine(value) or isinstance(value, type):
+        return inspect.getdoc(value) or ""  # pyright: ignore[reportUnknownArgumentType]
+    own = (
+        inspect.getdoc(_function(value))
+        if isinstance(_function(value), types.FunctionType)
+        else None
+    )
+    return own or inspect.getdoc(value) or ""
+
+
+def is_class_named(annotation: Any, module: str, name: str) -> bool:
+    """Say whether the annotation is a class of this module, compared by name: no import."""
+    return (
+        getattr(annotation, "__module__", None) == module
+        and getattr(annotation, "__qualname__", None) == name
+    )

@@ -1,0 +1,179 @@
+"""The names of types that a manifest may use, and what pydantic makes of a type.
+
+Bytes travel as base64 text, at any depth that can be seen in the annotation. Iterables become
+lists, since a caller sends an array and a callable that iterates lazily would meet errors late.
+"""
+
+import base64
+import binascii
+import collections.abc
+import datetime
+import decimal
+import functools
+import operator
+import pathlib
+import types
+import typing
+import uuid
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer, TypeAdapter, WithJsonSchema
+from pydantic.errors import PydanticUserError
+from pydantic_core import PydanticCustomError, SchemaError
+
+from meshd.domain.spec import JsonValue
+
+
+class CannotDescribe(Exception):  # noqa: N818  (reads as what it is)
+    """A type that has no JSON form."""
+
+
+def _from_base64(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise PydanticCustomError("base64", "should be base64") from None
+
+
+def _from_text(value: object) -> object:
+    return value.encode() if isinstance(value, str) else value
+
+
+def to_base64(value: bytes | bytearray | memoryview) -> str:
+    """Return bytes as base64 text."""
+    return base64.b64encode(value).decode("ascii")
+
+
+def _to_text(value: bytes) -> str:
+    return value.decode()
+
+
+Base64 = Annotated[
+    bytes,
+    BeforeValidator(_from_base64),
+    PlainSerializer(to_base64, when_used="json"),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64"}),
+]
+Utf8 = Annotated[
+    bytes,
+    BeforeValidator(_from_text),
+    PlainSerializer(_to_text, when_used="json"),
+    WithJsonSchema({"type": "string"}),
+]
+
+KEYWORDS: Mapping[str, Any] = {
+    "datetime": datetime.datetime,
+    "date": datetime.date,
+    "time": datetime.time,
+    "timedelta": datetime.timedelta,
+    "Decimal": decimal.Decimal,
+    "bytes": Base64,
+    "utf8": Utf8,
+    "path": pathlib.Path,
+    "set": set,
+    "frozenset": frozenset,
+    "UUID": uuid.UUID,
+    "complex": complex,
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "list": list,
+    "dict": dict,
+    "any": Any,
+}
+
+_LAZY: tuple[object, ...] = (
+    collections.abc.Iterable,
+    collections.abc.Iterator,
+    collections.abc.Collection,
+)
+
+
+def describable(annotation: Any) -> Any:
+    """Return the type with its bytes as base64 and what is iterable as lists."""
+    if annotation is bytes:
+        return Base64
+    if annotation in _LAZY:
+        return list[Any]
+    origin = typing.get_origin(annotation)
+    if origin is None or origin is typing.Literal:
+        return annotation
+    arguments = typing.get_args(annotation)
+    if origin is Annotated:
+        if Base64 == annotation or Utf8 == annotation:
+            return annotation
+        return Annotated[(describable(arguments[0]), *arguments[1:])]
+    inner = tuple(describable(argument) for argument in arguments)
+    if origin in _LAZY:
+        return list[inner[0]] if inner else list[Any]
+    if inner == arguments:
+        return annotation
+    if origin in (typing.Union, types.UnionType):
+        return functools.reduce(operator.or_, inner)
+    return types.GenericAlias(origin, inner)
+
+
+def adapter_of(annotation: Any) -> TypeAdapter[Any]:
+    """Return pydantic's view of the type, or raise `CannotDescribe` with the reason."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return TypeAdapter(describable(annotation))
+    except (PydanticUserError, SchemaError, NameError, TypeError, RecursionError) as error:
+        raise CannotDescribe(_reason(annotation, error)) from error
+
+
+def schema_of(adapter: TypeAdapter[Any], annotation: Any, mode: Any) -> dict[str, JsonValue]:
+    """Return the JSON Schema of the type, or raise `CannotDescribe`."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return adapter.json_schema(mode=mode)
+    except (PydanticUserError, SchemaError, TypeError, RecursionError) as error:
+        raise CannotDescribe(_reason(annotation, error)) from error
+
+
+def _reason(annotation: Any, error: Exception) -> str:
+    name = type_name(annotation)
+    if isinstance(error, NameError):
+        return f"`{name}` mentions `{error.name}`, which is not defined"
+    return f"`{name}` has no JSON form"
+
+
+def type_name(annotation: Any) -> str:
+    """Return a type as a person would write it."""
+    if annotation is Base64 or annotation is Utf8:
+        return "bytes"
+    if isinstance(annotation, type) and typing.get_origin(annotation) is None:
+        if annotation is type(None):
+            return "None"
+        module = annotation.__module__
+        prefix = "" if module == "builtins" else f"{module}."
+        return f"{prefix}{annotation.__qualname__}"
+    return str(annotation).replace("typing.", "")
+
+
+def unwrapped(annotation: Any, *wrappers: Callable[..., Any] | type) -> Any:
+    """Return the last argument of a generic type if it is one of the wrappers, else the type."""
+    if typing.get_origin(annotation) in wrappers and typing.get_args(annotation):
+        return typing.get_args(annotation)[-1]
+    return annotation
+
+
+def members(annotation: Any) -> tuple[Any, ...]:
+    """Return the members of a union that are not None, or the type itself; annotations dropped."""
+    if typing.get_origin(annotation) is Annotated:
+        return members(typing.get_args(annotation)[0])
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return tuple(
+            member
+            for argument in typing.get_args(annotation)
+            if argument is not type(None)
+            for member in members(argument)
+        )
+    return (annotation,)
