@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from meshd.domain.signature import ToolSignature
 from meshd.domain.spec import JsonValue
 from meshd.errors import ArgumentsRejected, CallError, ToolFailed
+from meshd.runtime.tool import ends_the_call
 from meshd.runtime.workers import Workers
 
 logger = logging.getLogger("meshd.tool")
@@ -70,8 +71,10 @@ class RunningOffer:
             raise
         except CallError as error:
             raise ToolFailed(str(error), provider=self._agent) from error
-        # The user's callable ends here: whatever it raised becomes an answer.
-        except Exception as error:
+        # The user's callable ends here: whatever it raised becomes an answer, SystemExit too.
+        except BaseException as error:
+            if ends_the_call(error):
+                raise
             logger.warning("%s of %s raised", self.offer.name, self._agent, exc_info=error)
             raise ToolFailed(f"{type(error).__name__}: {error}", provider=self._agent) from error
 

@@ -101,8 +101,10 @@ class RunningTool:
             raise ResultRejected(
                 f"`{self.provider}` ran, but {error}", provider=self.provider
             ) from None
-        # The user's callable ends here: whatever it raised becomes an answer.
-        except Exception as error:
+        # The user's callable ends here: whatever it raised becomes an answer, SystemExit too.
+        except BaseException as error:
+            if ends_the_call(error):
+                raise
             raise self._failed(error) from error
 
     def _injected(self) -> dict[str, Any]:
@@ -116,7 +118,7 @@ class RunningTool:
                 injected[parameter] = None
         return injected
 
-    def _failed(self, error: Exception) -> ToolFailed:
+    def _failed(self, error: BaseException) -> ToolFailed:
         if isinstance(error, CallError):
             return ToolFailed(f"`{error.provider}` failed: {error}", provider=self.provider)
         logger.warning("%s raised", self.provider, exc_info=error)
@@ -160,3 +162,11 @@ class RunningTool:
         finally:
             await asyncio.shield(chunks.aclose())
         return dumped
+
+
+def ends_the_call(error: BaseException) -> bool:
+    """Whether the call was cancelled or closed from outside, rather than its callable failed."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    return isinstance(error, GeneratorExit)

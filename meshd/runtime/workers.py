@@ -75,13 +75,14 @@ class Workers:
     async def run(self, function: Callable[[], T]) -> T:
         """Run the function in a thread and return its result.
 
-        A cancelled caller stops waiting; the function itself cannot be stopped and keeps its place
-        until it returns.
+        What cannot be raised on the event loop without ending it, such as `SystemExit`, becomes a
+        `RuntimeError`. A cancelled caller stops waiting; the function itself cannot be stopped and
+        keeps its place until it returns.
         """
         await self._places.take()
         context = copy_context()
         try:
-            future = self._threads.submit(context.run, function)
+            future = self._threads.submit(context.run, _contained, function)
         except BaseException:
             self._places.give()
             raise
@@ -151,6 +152,18 @@ class Workers:
                 done.set_result(task.result())
 
         task.add_done_callback(finished)
+
+
+def _contained(function: Callable[[], T]) -> T:
+    try:
+        return function()
+    # A future cannot carry it: whoever waits would wait for ever.
+    except StopIteration as error:
+        raise RuntimeError("it raised StopIteration") from error
+    except Exception:
+        raise
+    except BaseException as error:
+        raise RuntimeError(f"it raised {error!r}") from error
 
 
 def _is_on_an_event_loop() -> bool:

@@ -20,6 +20,9 @@ PROBE_TOOLS = [
     "slow_echo",
     "pause",
     "fail",
+    "leave",
+    "leave_async",
+    "first_of",
     "count",
     "count_in_a_thread",
     "wait_for_ever",
@@ -143,6 +146,9 @@ WRONG_CALLS: list[tuple[str, dict[str, Any], str]] = [
     ("add", {"a": 1, "b": "two"}, "b"),
     ("add", {"a": 1, "b": 2, "c": 3}, "c"),
     ("fail", {"reason": "the moon is full"}, "the moon is full"),
+    ("leave", {"status": 3}, "SystemExit"),
+    ("leave_async", {"status": 3}, "SystemExit"),
+    ("first_of", {"items": []}, "StopIteration"),
 ]
 
 

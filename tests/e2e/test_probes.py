@@ -11,7 +11,7 @@ from tests.e2e.mesh import Mesh
 pytestmark = pytest.mark.e2e
 PROBES: dict[str, dict[str, Any]] = {
     "/health": {"status": "healthy", "agent": "probe"},
-    "/ready": {"ready": True, "agent": "probe", "runtime": "up", "mcp_wrappers": 10},
+    "/ready": {"ready": True, "agent": "probe", "runtime": "up", "mcp_wrappers": 13},
     "/livez": {"alive": True, "agent": "probe"},
     "/startupz": {"started": True, "agent": "probe"},
 }

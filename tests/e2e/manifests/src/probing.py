@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,21 @@ async def pause(seconds: float) -> str:
 def fail(reason: str) -> str:
     """Raise."""
     raise LookupError(reason)
+
+
+def leave(status: int) -> None:
+    """Ask the interpreter to end, as functions made for the command line do."""
+    sys.exit(status)
+
+
+async def leave_async(status: int) -> None:
+    """Do the same on the event loop."""
+    sys.exit(status)
+
+
+def first_of(items: list[str]) -> str:
+    """Forget that a list can be empty."""
+    return next(iter(items))
 
 
 async def count(to: int) -> AsyncIterator[int]:
