@@ -75,10 +75,11 @@ async def serving(
     )
     server = Server(config)
     await server.startup(sockets=[listener])
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(server.main_loop())
-        try:
-            yield
-        finally:
-            server.stop()
-            await server.shutdown(sockets=[listener])
+    # Owned by this block; a TaskGroup would wrap what the block raises.
+    loop = asyncio.ensure_future(server.main_loop())
+    try:
+        yield
+    finally:
+        server.stop()
+        await server.shutdown(sockets=[listener])
+        await loop
