@@ -5,6 +5,7 @@
     ├── DaemonError              the daemon cannot start or cannot be reached
     │   ├── AlreadyRunning
     │   └── NotReachable
+    ├── LifespanFailed           an agent's lifespan raised
     └── CallError                a call through the mesh failed
         ├── CallTimedOut         no answer within the call's time
         ├── Unavailable          no provider, or none that can be reached
@@ -42,6 +43,14 @@ class AlreadyRunning(DaemonError):  # noqa: N818
 
 class NotReachable(DaemonError):  # noqa: N818
     """No daemon answers for the state directory."""
+
+
+class LifespanFailed(MeshdError):
+    """An agent's lifespan raised while it was entered; the cause is what it raised."""
+
+    def __init__(self, agent: str) -> None:
+        super().__init__(f"the lifespan of agent `{agent}` raised")
+        self.agent = agent
 
 
 class CallError(MeshdError):

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from meshd.callables.failures import summary, users_traceback
 from meshd.daemon.admin import admin_app, listen_privately
 from meshd.daemon.prepare import Prepared
 from meshd.daemon.stages import Stages
@@ -19,7 +20,7 @@ from meshd.daemon.view import mesh_view
 from meshd.daemon.wiring import build_agents
 from meshd.diagnostics.model import Diagnostic
 from meshd.domain.spec import AgentSpec, JsonValue, MeshSpec
-from meshd.errors import InvalidInput
+from meshd.errors import InvalidInput, LifespanFailed
 from meshd.plan.model import Plan
 from meshd.runtime.agent import RunningAgent
 from meshd.runtime.http import listen
@@ -97,6 +98,8 @@ async def run_mesh(
                 on_ready(mesh)
                 await mesh.stopping.wait()
         return mesh.stop_signal
+    except LifespanFailed as error:
+        raise InvalidInput((_lifespan_problem(prepared.mesh, error),)) from error
     finally:
         for listener in listeners.values():
             listener.close()
@@ -127,6 +130,19 @@ def _socket_problem(agent: AgentSpec, error: OSError) -> Diagnostic:
         message=f"agent `{agent.key}` cannot listen on {agent.host}:{agent.port}: {reason}",
         span=agent.at("port" if agent.port else "host"),
         hint="choose another `http.port`, or 0 for any free one",
+    )
+
+
+def _lifespan_problem(mesh: MeshSpec, failed: LifespanFailed) -> Diagnostic:
+    agent = next(agent for agent in mesh.agents if agent.key == failed.agent)
+    error = failed.__cause__ or failed
+    return Diagnostic(
+        code="M402",
+        message=f"{failed} `{type(error).__name__}`",
+        span=agent.at("lifespan"),
+        label=summary(error),
+        hint="correct it, or what it needs; the agent does not start without it",
+        detail=users_traceback(error, agent.roots),
     )
 
 

@@ -46,4 +46,6 @@ CODES: dict[str, str] = {
     "M302": "a cycle of required needs",
     "M303": "an optional need that nothing provides",
     # M40x: running
+    "M401": "an agent cannot listen on its address",
+    "M402": "an agent's lifespan raised",
 }

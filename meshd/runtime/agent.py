@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from meshd.clock import Clock
+from meshd.errors import LifespanFailed
 from meshd.plan.model import AgentPlan
 from meshd.runtime.edge import Edge
 from meshd.runtime.http import serving as http_serving
@@ -79,7 +80,7 @@ class RunningAgent:
         self.endpoint = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         async with contextlib.AsyncExitStack() as stack:
             if self._lifespan is not None:
-                await stack.enter_async_context(self._lifespan())
+                await self._enter_lifespan(stack, self._lifespan())
             routes = probe_routes(self.plan, self.tools, self.serving, clock)
             app = await stack.enter_async_context(self._server.application(routes, (host,)))
             self.serving.started = True
@@ -90,3 +91,12 @@ class RunningAgent:
                 yield
             finally:
                 self.serving.ready = False
+
+    async def _enter_lifespan(
+        self, stack: contextlib.AsyncExitStack, lifespan: AbstractAsyncContextManager[Any]
+    ) -> None:
+        try:
+            await stack.enter_async_context(lifespan)
+        # The user's lifespan ends here: whatever it raised keeps the agent from starting.
+        except Exception as error:
+            raise LifespanFailed(self.plan.key) from error
