@@ -1,17 +1,17 @@
 """The exceptions of meshd, all under one root; fields, not prose, carry the facts.
 
-    MeshdError
-    ├── InvalidInput             the user's input is wrong: carries diagnostics
-    ├── DaemonError              the daemon cannot start or cannot be reached
-    │   ├── AlreadyRunning
-    │   └── NotReachable
-    ├── LifespanFailed           an agent's lifespan raised
-    └── CallError                a call through the mesh failed
-        ├── CallTimedOut         no answer within the call's time
-        ├── Unavailable          no provider, or none that can be reached
-        ├── ArgumentsRejected    the arguments do not fit the tool's parameters
-        ├── ToolFailed           the tool ran and raised
-        └── ResultRejected       the tool's result cannot be sent, or is not what was expected
+MeshdError
+├── InvalidInput             the user's input is wrong: carries diagnostics
+├── DaemonError              the daemon cannot start or cannot be reached
+│   ├── AlreadyRunning
+│   └── NotReachable
+├── LifespanFailed           an agent's lifespan raised
+└── CallError                a call through the mesh failed
+    ├── CallTimedOut         no answer within the call's time
+    ├── Unavailable          no provider, or none that can be reached
+    ├── ArgumentsRejected    the arguments do not fit the tool's parameters
+    ├── ToolFailed           the tool ran and raised
+    └── ResultRejected       the tool's result cannot be sent, or is not what was expected
 """
 
 from meshd.diagnostics.model import Diagnostic
@@ -21,7 +21,7 @@ class MeshdError(Exception):
     """Root of all exceptions that meshd raises."""
 
 
-class InvalidInput(MeshdError):  # noqa: N818  (reads as what it is, as do all below)
+class InvalidInput(MeshdError):
     """The user's input is wrong; `diagnostics` say where and how to fix it."""
 
     def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
@@ -37,11 +37,11 @@ class DaemonError(MeshdError):
         self.hint = hint
 
 
-class AlreadyRunning(DaemonError):  # noqa: N818
+class AlreadyRunning(DaemonError):
     """Another daemon holds the state directory."""
 
 
-class NotReachable(DaemonError):  # noqa: N818
+class NotReachable(DaemonError):
     """No daemon answers for the state directory."""
 
 
@@ -67,23 +67,23 @@ class CallError(MeshdError):
         self.attempts = attempts
 
 
-class CallTimedOut(CallError, TimeoutError):  # noqa: N818
+class CallTimedOut(CallError, TimeoutError):
     """No answer came within the call's time; the tool may or may not have run."""
 
 
-class Unavailable(CallError, ConnectionError):  # noqa: N818
+class Unavailable(CallError, ConnectionError):
     """Nothing provides the capability, or no provider can be reached; nothing was executed."""
 
     retriable = True
 
 
-class ArgumentsRejected(CallError, ValueError):  # noqa: N818
+class ArgumentsRejected(CallError, ValueError):
     """The arguments do not fit the tool's parameters; nothing was executed."""
 
 
-class ToolFailed(CallError):  # noqa: N818
+class ToolFailed(CallError):
     """The tool ran and raised."""
 
 
-class ResultRejected(CallError):  # noqa: N818
+class ResultRejected(CallError):
     """The tool ran, but its result cannot be sent or is not of the type that was expected."""

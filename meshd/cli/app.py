@@ -13,7 +13,6 @@ import typer
 
 from meshd import __version__
 from meshd.errors import (
-    AlreadyRunning,
     CallTimedOut,
     DaemonError,
     InvalidInput,
@@ -47,9 +46,7 @@ Paths = Annotated[
     ),
 ]
 Format = Annotated[Style, typer.Option("--format", help="How to print.")]
-StateDir = Annotated[
-    Path, typer.Option("--state-dir", help="Where the daemon keeps its state.")
-]
+StateDir = Annotated[Path, typer.Option("--state-dir", help="Where the daemon keeps its state.")]
 Allow = Annotated[
     list[str] | None,
     typer.Option("--allow", help="What may be imported besides meshd.toml, such as `trip.*`."),
@@ -150,9 +147,7 @@ def call(
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="KEY=VALUE...", help="Arguments of the tool.")
     ] = None,
-    json_arguments: Annotated[
-        str, typer.Option("--json", help="Arguments as a JSON object.")
-    ] = "",
+    json_arguments: Annotated[str, typer.Option("--json", help="Arguments as a JSON object.")] = "",
     timeout: Annotated[str, typer.Option(help="How long to wait for the answer.")] = "60s",
     state_dir: StateDir = DEFAULT_STATE,
     style: Format = Style.TEXT,
@@ -182,13 +177,13 @@ def main() -> None:
 
 def execute(arguments: list[str]) -> int:
     """Run one command and return its exit status; errors are printed, not raised."""
-    from meshd.cli.output import fail, report
+    from meshd.cli.output import fail, report, say
 
     command = typer.main.get_command(app)
     try:
         status = command.main(arguments, prog_name="meshd", standalone_mode=False)
     except typer.TyperException as error:
-        error.show()
+        fail(error.format_message().rstrip("."), "see `meshd --help`, or `meshd COMMAND --help`")
         return USAGE
     except typer.Abort:
         return 130
@@ -200,6 +195,12 @@ def execute(arguments: list[str]) -> int:
         return status_of(error)
     except KeyboardInterrupt:
         return 130
+    except Exception:  # noqa: BLE001  (what nobody foresaw is a defect of meshd)
+        import traceback
+
+        say(traceback.format_exc())
+        fail("this is a defect in meshd", "report it with the lines above")
+        return INTERNAL
     return status or DONE
 
 
@@ -209,4 +210,4 @@ def status_of(error: MeshdError) -> int:
         return NOT_REACHABLE
     if isinstance(error, CallTimedOut):
         return TIMED_OUT
-    return WRONG if isinstance(error, AlreadyRunning | DaemonError | MeshdError) else INTERNAL
+    return WRONG

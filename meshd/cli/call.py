@@ -4,7 +4,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 
@@ -27,7 +27,7 @@ class Request:
     timeout: str
 
 
-class BadRequest(MeshdError):  # noqa: N818  (reads as what it is)
+class BadRequest(MeshdError):
     """The user typed something that cannot be called."""
 
 
@@ -98,11 +98,12 @@ def read_arguments(request: Request, schema: dict[str, Any]) -> dict[str, JsonVa
     arguments: dict[str, JsonValue] = {}
     if request.json_text:
         try:
-            arguments = json.loads(request.json_text)
+            given: object = json.loads(request.json_text)
         except ValueError as error:
             raise BadRequest(f"`--json` is not JSON: {error}") from None
-        if not isinstance(arguments, dict):
-            raise BadRequest("`--json` must be an object, such as '{\"city\": \"Oslo\"}'")
+        if not isinstance(given, dict):
+            raise BadRequest('`--json` must be an object, such as \'{"city": "Oslo"}\'')
+        arguments.update(cast("dict[str, JsonValue]", given))
     properties = schema.get("properties", {})
     for pair in request.pairs:
         key, equals, text = pair.partition("=")

@@ -77,10 +77,9 @@ def announce_mesh(mesh: dict[str, Any], stages: Iterable[Stage], state_directory
 
 def example_call(mesh: dict[str, Any], state_directory: Path) -> str:
     """Return a command that calls a tool of the mesh, one with needs if there is any."""
-    needing = [
-        (f"{key_of(agent)}.{need['tool']}") for agent in mesh["agents"] for need in agent["needs"]
-    ]
-    tools = [f"{key_of(agent)}.{tool['name']}" for agent in mesh["agents"] for tool in agent["tools"]]
+    agents = [(key_of(agent), agent) for agent in mesh["agents"]]
+    needing = [f"{key}.{need['tool']}" for key, agent in agents for need in agent["needs"]]
+    tools = [f"{key}.{tool['name']}" for key, agent in agents for tool in agent["tools"]]
     tool = next(iter(needing or tools), "AGENT.TOOL")
     state = "" if state_directory == DEFAULT_STATE else f" --state-dir {state_directory}"
     return f"meshd call {tool} KEY=VALUE…{state}"

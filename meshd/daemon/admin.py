@@ -58,7 +58,7 @@ def listen_privately(path: Path) -> socket.socket:
         finally:
             os.umask(mask)
         listener.listen(64)
-        listener.setblocking(False)  # noqa: FBT003
+        listener.setblocking(False)
     except BaseException:
         listener.close()
         raise

@@ -7,7 +7,7 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,13 +97,13 @@ async def run_mesh(
             async with signals(mesh.stop):
                 on_ready(mesh)
                 await mesh.stopping.wait()
-        return mesh.stop_signal
     except LifespanFailed as error:
         raise InvalidInput((_lifespan_problem(prepared.mesh, error),)) from error
     finally:
         for listener in listeners.values():
             listener.close()
         workers.close()
+    return mesh.stop_signal
 
 
 def open_sockets(mesh: MeshSpec) -> dict[str, socket.socket]:
@@ -147,7 +147,7 @@ def _lifespan_problem(mesh: MeshSpec, failed: LifespanFailed) -> Diagnostic:
 
 
 @contextlib.asynccontextmanager
-async def signals(stop: Callable[[int], None]) -> AsyncIterator[None]:
+async def signals(stop: Callable[[int], None]) -> AsyncGenerator[None, None]:
     """Turn SIGINT and SIGTERM into a stop while the block runs; a second one ends at once."""
     loop = asyncio.get_running_loop()
     numbers = (signal.SIGINT, signal.SIGTERM)

@@ -32,9 +32,7 @@ class Prepared:
     warnings: tuple[Diagnostic, ...] = ()
 
 
-def load(
-    mesh: MeshSpec, project: Project
-) -> tuple[dict[str, LoadedAgent], tuple[Diagnostic, ...]]:
+def load(mesh: MeshSpec, project: Project) -> tuple[dict[str, LoadedAgent], tuple[Diagnostic, ...]]:
     """Import every agent's callables; agents with errors are missing from the result.
 
     Nothing is imported if the agents cannot share this process.

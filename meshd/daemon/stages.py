@@ -1,6 +1,6 @@
 """The stages of a start, each with its time."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -23,7 +23,7 @@ class Stages:
     finished: list[Stage] = field(default_factory=list[Stage])
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> Generator[None, None, None]:
         """Time the block as a stage, if it succeeds."""
         start = self.clock.monotonic()
         yield

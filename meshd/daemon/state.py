@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ class StateDirectory:
         return Path(tempfile.gettempdir()) / f"meshd-{os.getuid()}-{digest}" / "admin.sock"
 
     @contextmanager
-    def held(self) -> Iterator[Self]:
+    def held(self) -> Generator[Self, None, None]:
         """Hold the directory while the block runs.
 
         Raises:

@@ -1,12 +1,13 @@
 """What the daemon tells of a running mesh: the documented shape of `meshd list --format json`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from meshd.plan.model import AgentPlan, Binding, Plan
 from meshd.runtime.agent import RunningAgent
 
 
-def mesh_view(plan: Plan, agents: dict[str, RunningAgent], pid: int) -> dict[str, Any]:
+def mesh_view(plan: Plan, agents: Mapping[str, RunningAgent], pid: int) -> dict[str, Any]:
     """Return agents, their instances, tools and needs; stable from the first release.
 
     This release runs without a registry, which `registry.status` says.
@@ -18,7 +19,7 @@ def mesh_view(plan: Plan, agents: dict[str, RunningAgent], pid: int) -> dict[str
 
 
 def _agent_view(
-    plan: Plan, agents: dict[str, RunningAgent], agent: AgentPlan, pid: int
+    plan: Plan, agents: Mapping[str, RunningAgent], agent: AgentPlan, pid: int
 ) -> dict[str, Any]:
     running = agents[agent.key]
     status = "ready" if running.serving.ready else "starting"
@@ -52,7 +53,7 @@ def _agent_view(
     }
 
 
-def _need_view(binding: Binding, agents: dict[str, RunningAgent]) -> dict[str, Any]:
+def _need_view(binding: Binding, agents: Mapping[str, RunningAgent]) -> dict[str, Any]:
     return {
         "tool": binding.tool,
         "parameter": binding.parameter,

@@ -1,8 +1,9 @@
 """A running agent: its tools wired, its lifespan entered, its server answering on a socket."""
 
 import contextlib
+import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from meshd.runtime.server import AgentServer
 from meshd.runtime.tool import RunningTool, ToolBody
 from meshd.runtime.upstreams import InProcessUpstream
 from meshd.runtime.workers import Workers
+
+logger = logging.getLogger("meshd.agent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +77,7 @@ class RunningAgent:
     @contextlib.asynccontextmanager
     async def running(
         self, listener: socket.socket, clock: Clock, *, grace_seconds: float
-    ) -> AsyncIterator[None]:
+    ) -> AsyncGenerator[None, None]:
         """Serve on the socket while the block runs; it is closed at the end."""
         host, port = listener.getsockname()[:2]
         self.endpoint = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -96,7 +99,15 @@ class RunningAgent:
         self, stack: contextlib.AsyncExitStack, lifespan: AbstractAsyncContextManager[Any]
     ) -> None:
         try:
-            await stack.enter_async_context(lifespan)
-        # The user's lifespan ends here: whatever it raised keeps the agent from starting.
+            await lifespan.__aenter__()
+        # The user's lifespan begins and ends here: an agent whose lifespan does not begin does not
+        # start, and one that does not end well is reported and keeps nothing else from ending.
         except Exception as error:
             raise LifespanFailed(self.plan.key) from error
+        stack.push_async_callback(self._leave_lifespan, lifespan)
+
+    async def _leave_lifespan(self, lifespan: AbstractAsyncContextManager[Any]) -> None:
+        try:
+            await lifespan.__aexit__(None, None, None)
+        except Exception:
+            logger.exception("the lifespan of agent %s raised at its end", self.plan.key)

@@ -6,7 +6,7 @@ https://modelcontextprotocol.io/specification/2026-07-28/basic/transports
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 
@@ -103,15 +103,13 @@ async def _events(response: httpx2.Response) -> AsyncIterator[str]:
 
 def _parsed(content: bytes, status: int) -> dict[str, Any]:
     try:
-        message = json.loads(content)
+        message: object = json.loads(content)
     except ValueError:
         text = content[:200].decode(errors="replace")
         raise CallError(f"HTTP {status} instead of an MCP answer: {text}") from None
-    if not isinstance(message, dict) or ("result" in message) is ("error" in message):
-        if isinstance(message, dict) and "method" in message:
-            return message
+    if not isinstance(message, dict) or not message.keys() & {"result", "error", "method"}:
         raise CallError(f"HTTP {status} instead of an MCP answer")
-    return message
+    return cast("dict[str, Any]", message)
 
 
 def _value(answer: dict[str, Any], tool: str) -> JsonValue:

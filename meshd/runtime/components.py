@@ -5,7 +5,7 @@ do not apply to user callables.
 """
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from fastmcp.exceptions import (
@@ -188,14 +188,23 @@ async def resource_content(
         value = await running.read(arguments, contexts(running.signature))
     except CallError as error:
         raise for_client(error, ResourceError) from None
-    return value if isinstance(value, str | bytes | BaseModel) else json_text(value)
+    return value if is_content(value) else json_text(value)
 
 
 def is_message(value: Any) -> bool:
-    """Whether the value is a prompt's answer as it is: text, MCP content, or a list of them."""
+    """Whether the value is an answer as it is: text, MCP content, or a list of such messages."""
     if isinstance(value, list):
-        return all(isinstance(item, str | BaseModel) for item in value)
+        items = cast("list[object]", value)
+        return all(isinstance(item, str | BaseModel) for item in items)
     return isinstance(value, str | BaseModel)
+
+
+def is_content(value: Any) -> bool:
+    """Whether the value is a resource's content as it is: text, bytes or MCP content."""
+    if isinstance(value, list):
+        items = cast("list[object]", value)
+        return bool(items) and all(isinstance(item, BaseModel) for item in items)
+    return isinstance(value, str | bytes | BaseModel)
 
 
 def resource_fields(running: RunningOffer) -> dict[str, Any]:

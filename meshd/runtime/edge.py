@@ -34,7 +34,7 @@ class Upstream(Protocol):
 class Expected(Protocol):
     """A type that results are converted to."""
 
-    def validate_python(self, value: JsonValue) -> Any:
+    def validate_python(self, value: Any, /) -> Any:
         """Return the value as that type, or raise `ValueError`."""
         ...
 
@@ -70,8 +70,9 @@ class Edge:
         if seconds is not None:
             context = context.until(self._clock.monotonic() + seconds)
         token = current_call.set(context)
+        limit = asyncio.timeout(self._remaining(context.deadline))
         try:
-            async with asyncio.timeout(self._remaining(context.deadline)) as limit:
+            async with limit:
                 value = await upstream.call(sendable(arguments, upstream.provider))
         except TimeoutError as error:
             if isinstance(error, CallTimedOut) or not limit.expired():

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -48,7 +48,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(BACKLOG)
-        listener.setblocking(False)  # noqa: FBT003
+        listener.setblocking(False)
     except BaseException:
         listener.close()
         raise
@@ -58,7 +58,7 @@ def listen(host: str, port: int) -> socket.socket:
 @contextlib.asynccontextmanager
 async def serving(
     app: ASGIApp, listener: socket.socket, *, grace_seconds: float
-) -> AsyncIterator[None]:
+) -> AsyncGenerator[None, None]:
     """Serve the application while the block runs; then let requests finish within the grace."""
     config = uvicorn.Config(
         app,

@@ -46,9 +46,7 @@ def probe_routes(
         return answer({"alive": True, "agent": agent.name})
 
     async def startupz(_: Request) -> Response:
-        return answer(
-            {"started": serving.started, "agent": agent.name}, holds=serving.started
-        )
+        return answer({"started": serving.started, "agent": agent.name}, holds=serving.started)
 
     async def metadata(_: Request) -> Response:
         return answer(agent_metadata(agent))

@@ -1,7 +1,7 @@
 """The FastMCP server of one agent and its ASGI application."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from fastmcp import FastMCP
@@ -45,13 +45,13 @@ class AgentServer:
             server.add_prompt(MeshPrompt.of(prompt))
         # Otherwise the SDK lists all tools again on each call, to look for header parameters.
         schemas = {plan.spec.name: plan.signature.input_schema for plan in agent.tools}
-        server._mcp_server.get_tool_input_schema = schemas.get  # noqa: SLF001
+        server._mcp_server.get_tool_input_schema = schemas.get  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         self._server = server
 
     @contextlib.asynccontextmanager
     async def application(
         self, routes: Mapping[str, Callable[[Request], Any]], hosts: tuple[str, ...]
-    ) -> AsyncIterator[ASGIApp]:
+    ) -> AsyncGenerator[ASGIApp, None]:
         """Run the ASGI application: MCP at `/mcp`, and the probe routes.
 
         Quick answers are plain JSON, and event streams stay possible: in FastMCP's JSON-only mode

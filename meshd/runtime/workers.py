@@ -8,7 +8,7 @@ other for ever. Belongs to one event loop; everything but `wait_for` is called o
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import Context, copy_context
 from typing import Any, TypeVar
@@ -95,7 +95,7 @@ class Workers:
         except RuntimeError:  # the loop is closed: nobody waits for a place any more
             return
 
-    async def iterate(self, generator: Generator[T, Any, Any]) -> AsyncIterator[T]:
+    async def iterate(self, generator: Generator[T, Any, Any]) -> AsyncGenerator[T, None]:
         """Run a sync generator in one thread, as far ahead as `CHUNKS_AHEAD`; yield its chunks."""
         chunks: asyncio.Queue[tuple[T] | None] = asyncio.Queue()
         room = threading.Semaphore(CHUNKS_AHEAD)

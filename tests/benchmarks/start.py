@@ -120,7 +120,9 @@ def main() -> None:
     further = LARGE - SMALL
     print(f"import FastMCP:                           {small['import FastMCP'] * 1000:6.0f} ms")
     print(f"from then until {SMALL} agents serve:           {small['serving'] * 1000:6.0f} ms")
-    print(f"from then until {SMALL} agents have answered:   {small['all have answered'] * 1000:6.0f} ms")
+    print(
+        f"from then until {SMALL} agents have answered:   {small['all have answered'] * 1000:6.0f} ms"
+    )
     each_ms = (large["serving"] - small["serving"]) / further * 1000
     each_kilobytes = (large["kilobytes"] - small["kilobytes"]) / further
     print(f"a further agent in the process:           {each_ms:6.1f} ms, {each_kilobytes:.0f} KB")

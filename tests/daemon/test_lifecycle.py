@@ -3,7 +3,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +39,7 @@ def _forget_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def running(
     folder: Path, *agents: AgentSpec, allow_unresolved: bool = False
-) -> AsyncIterator[RunningMesh]:
+) -> AsyncGenerator[RunningMesh, None]:
     meshes.write_source(folder)
     agents = tuple(replace_roots(agent, folder) for agent in agents)
     mesh = meshes.prepared(folder, *agents, allow_unresolved=allow_unresolved)
@@ -242,7 +242,9 @@ async def test_resources_prompts_objects_and_lifespan(tmp_path: Path) -> None:
         name="shop",
         lifespan="sample_of_daemon:shop",
         objects=(
-            ObjectSpec(name="cart", class_reference="sample_of_daemon:Cart", arguments={"limit": 3}),
+            ObjectSpec(
+                name="cart", class_reference="sample_of_daemon:Cart", arguments={"limit": 3}
+            ),
         ),
         tools=(ToolSpec(callable="cart.add", name="add"),),
         resources=(
@@ -263,13 +265,14 @@ async def test_resources_prompts_objects_and_lifespan(tmp_path: Path) -> None:
             assert (await client.call_tool("add", {"item": "tea"})).data == 1
             assert (await client.call_tool("add", {"item": "rice"})).data == 2
             cities = await client.read_resource("shop://cities")
-            assert cities[0].text == '["Oslo","Rome"]'  # pyright: ignore
+            assert cities[0].text == '["Oslo","Rome"]'  # pyright: ignore[reportAttributeAccessIssue]
             city = await client.read_resource("shop://city/Oslo")
-            assert city[0].text == "about Oslo"  # pyright: ignore
+            assert city[0].text == "about Oslo"  # pyright: ignore[reportAttributeAccessIssue]
             picture = await client.read_resource("shop://picture")
-            assert (picture[0].blob, picture[0].mime_type) == ("iVBORw==", "image/png")  # pyright: ignore
+            assert picture[0].mime_type == "image/png"
+            assert picture[0].blob == "iVBORw=="  # pyright: ignore[reportAttributeAccessIssue]
             prompt = await client.get_prompt("brief", {"city": "Oslo", "days": "3"})
-            assert prompt.messages[0].content.text == "plan 3 days in Oslo"  # pyright: ignore
+            assert prompt.messages[0].content.text == "plan 3 days in Oslo"  # pyright: ignore[reportAttributeAccessIssue]
 
 
 async def test_a_lifespan_that_raises_keeps_the_mesh_from_starting(tmp_path: Path) -> None:

@@ -36,9 +36,9 @@ def test_a_second_holder_is_told_who_holds_it(tmp_path: Path) -> None:
     state = StateDirectory(tmp_path)
     with state.held():
         # Locks belong to open files, so a second open file is as good as a second process.
-        with pytest.raises(AlreadyRunning, match=rf"process {os.getpid()}\).*already runs") as caught:
-            with state.held():
-                pytest.fail("it was held twice")
+        told = rf"process {os.getpid()}\).*already runs"
+        with pytest.raises(AlreadyRunning, match=told) as caught, state.held():
+            pytest.fail("it was held twice")
     assert "meshd stop" in caught.value.hint
     with state.held():
         pass
@@ -67,9 +67,9 @@ def test_a_stale_socket_is_removed(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DaemonError, match="cannot use the state directory") as caught:
-        with StateDirectory(tmp_path / "file" / "state").held():
-            pytest.fail("it was held")
+    state = StateDirectory(tmp_path / "file" / "state")
+    with pytest.raises(DaemonError, match="cannot use the state") as caught, state.held():
+        pytest.fail("it was held")
     assert "--state-dir" in caught.value.hint
 
 
@@ -82,6 +82,5 @@ def test_a_lock_with_garbage_names_no_holder(tmp_path: Path) -> None:
     state = StateDirectory(tmp_path)
     with state.held():
         (tmp_path / "lock").write_text("garbage")
-        with pytest.raises(AlreadyRunning, match="a daemon already runs"):
-            with state.held():
-                pytest.fail("it was held twice")
+        with pytest.raises(AlreadyRunning, match="a daemon already runs"), state.held():
+            pytest.fail("it was held twice")

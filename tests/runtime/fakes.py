@@ -3,10 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from meshd.clock import SystemClock
 from meshd.domain.signature import Mode, ToolSignature
 from meshd.domain.spec import CallSettings, JsonValue, NeedSpec
 from meshd.errors import ArgumentsRejected, ResultRejected
 from meshd.plan.model import Binding
+
+
+async def turn() -> None:
+    """Let everything else that is ready on the event loop run once."""
+    await SystemClock().sleep(0)
 
 
 class FakeBody:

@@ -1,4 +1,3 @@
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +27,7 @@ class FakeUpstream:
     async def call(self, arguments: dict[str, JsonValue]) -> JsonValue:
         self.asked += (arguments,)
         self.deadline = current_call.get().deadline
-        await asyncio.sleep(self.seconds)
+        await SystemClock().sleep(self.seconds)
         return self.value
 
 

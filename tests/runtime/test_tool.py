@@ -1,6 +1,6 @@
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from meshd.runtime.proxy import AsyncProxy, SyncProxy
 from meshd.runtime.tool import RunningTool
 from meshd.runtime.upstreams import InProcessUpstream
 from meshd.runtime.workers import Workers
-from tests.runtime.fakes import FakeBody, binding
+from tests.runtime.fakes import FakeBody, binding, turn
 
 
 def running(
@@ -29,19 +29,31 @@ def edge_to(tool: RunningTool, **settings: Any) -> Edge:
     return edge
 
 
+def double(number: int) -> int:
+    return 2 * number
+
+
+def same(number: int) -> int:
+    return number
+
+
+def is_none(other: object) -> bool:
+    return other is None
+
+
 async def twice(number: int) -> int:
     return 2 * number
 
 
 async def test_each_mode_answers() -> None:
-    def generator(number: int) -> Iterator[int]:
+    def generator(number: int) -> Generator[int, None, None]:
         yield from range(number)
 
     async def async_generator(number: int) -> AsyncIterator[int]:
         for each in range(number):
             yield each
 
-    assert await running(lambda number: 2 * number).call({"number": 2}) == 4
+    assert await running(double).call({"number": 2}) == 4
     assert await running(twice, Mode.ASYNC).call({"number": 2}) == 4
     assert await running(generator, Mode.GENERATOR).call({"number": 3}) == [0, 1, 2]
     assert await running(async_generator, Mode.ASYNC_GENERATOR).call({"number": 3}) == [0, 1, 2]
@@ -117,11 +129,11 @@ async def test_a_sync_callable_receives_a_sync_proxy() -> None:
 
 
 async def test_a_sync_generator_receives_a_sync_proxy() -> None:
-    def consumer(other: Any) -> Iterator[int]:
+    def consumer(other: Any) -> Generator[int, None, None]:
         for number in (1, 2):
             yield other(number=number)
 
-    tool = running(consumer, Mode.GENERATOR, {"other": edge_to(running(lambda number: number))})
+    tool = running(consumer, Mode.GENERATOR, {"other": edge_to(running(same))})
     assert await tool.call({}) == [1, 2]
 
 
@@ -141,7 +153,7 @@ async def test_sync_tools_may_call_each_other_deeper_than_there_are_places() -> 
 
 async def test_an_optional_need_without_provider_is_none() -> None:
     edge = Edge(binding(), None, SystemClock())
-    tool = running(lambda other: other is None, Mode.SYNC, {"other": edge})
+    tool = running(is_none, Mode.SYNC, {"other": edge})
     assert await tool.call({}) is True
 
 
@@ -149,7 +161,7 @@ async def test_a_required_need_without_provider_is_an_error_with_the_reason() ->
     edge = Edge(
         binding(required=True, misses=("`there.thing` 1.0.0 fails `>=2`",)), None, SystemClock()
     )
-    tool = running(lambda other: other, Mode.SYNC, {"other": edge})
+    tool = running(is_none, Mode.SYNC, {"other": edge})
     with pytest.raises(Unavailable) as caught:
         await tool.call({})
     assert str(caught.value) == (
@@ -208,8 +220,8 @@ async def test_a_cancelled_call_cancels_the_callable() -> None:
             stopped.set()
 
     task = asyncio.ensure_future(running(wait, Mode.ASYNC).call({}))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await turn()
+    await turn()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

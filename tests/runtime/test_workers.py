@@ -1,12 +1,13 @@
 import asyncio
 import contextvars
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import pytest
 
 from meshd.errors import CallError
 from meshd.runtime.workers import CHUNKS_AHEAD, Places, Workers
+from tests.runtime.fakes import turn
 
 who: contextvars.ContextVar[str] = contextvars.ContextVar("who", default="nobody")
 
@@ -105,13 +106,13 @@ async def test_a_cancelled_caller_leaves_the_place_to_the_callable_until_it_retu
     workers = Workers(limit=1)
     go_on = threading.Event()
     waiting = asyncio.ensure_future(workers.run(lambda: go_on.wait(4)))
-    await asyncio.sleep(0)
+    await turn()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     second = asyncio.ensure_future(workers.run(lambda: "second"))
     for _ in range(10):
-        await asyncio.sleep(0)
+        await turn()
     assert not second.done()
     go_on.set()
     assert await second == "second"
@@ -123,12 +124,12 @@ async def test_a_cancelled_turn_passes_its_place_on() -> None:
     await places.take()
     first = asyncio.ensure_future(places.take())
     second = asyncio.ensure_future(places.take())
-    await asyncio.sleep(0)
+    await turn()
     first.cancel()
     places.give()
     await second
     third = asyncio.ensure_future(places.take())
-    await asyncio.sleep(0)
+    await turn()
     places.give()
     await third
 
@@ -137,7 +138,7 @@ async def test_a_place_handed_to_a_caller_that_was_just_cancelled_is_not_lost() 
     places = Places(1)
     await places.take()
     waiting = asyncio.ensure_future(places.take())
-    await asyncio.sleep(0)
+    await turn()
     places.give()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -148,7 +149,7 @@ async def test_a_place_handed_to_a_caller_that_was_just_cancelled_is_not_lost() 
 async def test_a_sync_generator_runs_in_one_thread() -> None:
     workers = Workers()
 
-    def chunks() -> Iterator[str]:
+    def chunks() -> Generator[str, None, None]:
         for _ in range(3):
             yield threading.current_thread().name
 
@@ -162,14 +163,14 @@ async def test_a_sync_generator_waits_for_a_slow_consumer() -> None:
     workers = Workers()
     made = 0
 
-    def chunks() -> Iterator[int]:
+    def chunks() -> Generator[int, None, None]:
         nonlocal made
         for number in range(1000):
             made += 1
             yield number
 
     async for number in workers.iterate(chunks()):
-        await asyncio.sleep(0)
+        await turn()
         assert made <= number + CHUNKS_AHEAD + 2
         if number == 100:
             break
@@ -180,7 +181,7 @@ async def test_a_sync_generator_is_closed_when_its_consumer_stops() -> None:
     workers = Workers()
     closed = threading.Event()
 
-    def chunks() -> Iterator[int]:
+    def chunks() -> Generator[int, None, None]:
         try:
             while True:
                 yield 1
@@ -198,13 +199,12 @@ async def test_a_sync_generator_is_closed_when_its_consumer_stops() -> None:
 async def test_what_a_sync_generator_raises_reaches_the_consumer_after_its_chunks() -> None:
     workers = Workers()
 
-    def chunks() -> Iterator[int]:
+    def chunks() -> Generator[int, None, None]:
         yield 1
         raise LookupError("no more")
 
-    seen: list[int] = []
+    stream = workers.iterate(chunks())
+    assert await anext(stream) == 1
     with pytest.raises(LookupError, match="no more"):
-        async for chunk in workers.iterate(chunks()):
-            seen.append(chunk)  # noqa: PERF401  (what was seen before the error counts)
-    assert seen == [1]
+        await anext(stream)
     workers.close()
