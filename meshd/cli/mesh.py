@@ -14,6 +14,7 @@ from meshd.cli.call import key_of
 from meshd.cli.output import fail, say, show_json
 from meshd.cli.values import seconds
 from meshd.clock import SystemClock
+from meshd.daemon.admin import Administered
 from meshd.daemon.client import AdminClient
 from meshd.daemon.stages import Stage
 
@@ -65,24 +66,34 @@ def print_mesh(mesh: dict[str, Any], out: Console) -> None:
             out.print()
 
 
-def announce_mesh(mesh: dict[str, Any], stages: Iterable[Stage], state_directory: Path) -> None:
+def announce_mesh(mesh: Administered, stages: Iterable[Stage], state_directory: Path) -> None:
     """Print the mesh that has just started, how to call it, and how long each stage took."""
     out = console()
-    print_mesh(mesh, out)
-    out.print(f"call a tool:  {escape(example_call(mesh, state_directory))}")
+    view = mesh.view()
+    print_mesh(view, out)
     times = "   ".join(f"{stage.name} {stage.seconds * 1000:,.0f} ms" for stage in stages)
-    out.print(f"started:      {times}")
-    out.print("stop:         Ctrl-C, or `meshd stop`")
-
-
-def example_call(mesh: dict[str, Any], state_directory: Path) -> str:
-    """Return a command that calls a tool of the mesh, one with needs if there is any."""
-    agents = [(key_of(agent), agent) for agent in mesh["agents"]]
-    needing = [f"{key}.{need['tool']}" for key, agent in agents for need in agent["needs"]]
-    tools = [f"{key}.{tool['name']}" for key, agent in agents for tool in agent["tools"]]
-    tool = next(iter(needing or tools), "AGENT.TOOL")
     state = "" if state_directory == DEFAULT_STATE else f" --state-dir {state_directory}"
-    return f"meshd call {tool} KEY=VALUE…{state}"
+    for line in (
+        f"started:      {times}",
+        f"call a tool:  {example_call(mesh, view)}{state}",
+        f"stop:         Ctrl-C, or `meshd stop{state}`",
+    ):
+        out.print(escape(line), soft_wrap=True)
+
+
+def example_call(mesh: Administered, view: dict[str, Any]) -> str:
+    """Return a command that calls the tool with most needs, with its required arguments."""
+    most, command = -1, "meshd call AGENT.TOOL"
+    for agent in view["agents"]:
+        key = key_of(agent)
+        for tool in agent["tools"]:
+            needs = sum(need["tool"] == tool["name"] for need in agent["needs"])
+            if needs > most:
+                found = mesh.tool(key, tool["name"]) or {}
+                required = found.get("inputSchema", {}).get("required", ())
+                arguments = "".join(f" {name}={name.upper()}" for name in required)
+                most, command = needs, f"meshd call {key}.{tool['name']}{arguments}"
+    return command
 
 
 def stop(state_directory: Path, timeout: str) -> int:

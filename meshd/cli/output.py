@@ -31,12 +31,14 @@ def show_json(value: Any) -> None:
 
 def report(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str], style: str) -> None:
     """Print diagnostics: as text to standard error, or as JSON to standard output."""
+    listed = tuple(diagnostics)
+    if style != "json" and not listed:
+        return
     from meshd.diagnostics.render import as_json, as_text
 
-    listed = tuple(diagnostics)
     if style == "json":
         show(as_json(listed))
-    elif listed:
+    else:
         say(as_text(listed, sources, colour=is_colourful(sys.stderr)))
 
 

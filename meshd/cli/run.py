@@ -84,7 +84,7 @@ def serve(
     def announce(mesh: RunningMesh) -> None:
         from meshd.cli.mesh import announce_mesh
 
-        announce_mesh(mesh.view(), stages.finished, options.state_dir)
+        announce_mesh(mesh, stages.finished, options.state_dir)
 
     serving = run_mesh(prepared, state, stages, grace_seconds=grace_seconds, on_ready=announce)
     number = uvloop.run(serving)
