@@ -1,16 +1,7 @@
 """Prime numbers and factors, one after the other."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from math import isqrt
-
-
-@dataclass(frozen=True)
-class Factors:
-    """A number and the primes that make it up."""
-
-    number: int
-    primes: list[int]
 
 
 def primes(limit: int) -> Iterator[int]:
@@ -25,12 +16,13 @@ def primes(limit: int) -> Iterator[int]:
 
 async def factorise(
     numbers: list[int], primes: Callable[..., Awaitable[list[int]]]
-) -> AsyncIterator[Factors]:
-    """Take each number apart into primes."""
+) -> AsyncIterator[str]:
+    """Write each number as a product of primes."""
     for number in numbers:
         rest, found = number, list[int]()
         for prime in await primes(limit=isqrt(number)):
             while rest % prime == 0:
                 found.append(prime)
                 rest //= prime
-        yield Factors(number, [*found, rest] if rest > 1 else found)
+        factors = [*found, rest] if rest > 1 else found
+        yield f"{number} = {' * '.join(map(str, factors))}"
