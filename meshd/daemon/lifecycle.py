@@ -85,7 +85,7 @@ async def run_mesh(
         async with contextlib.AsyncExitStack() as stack:
             admin = admin_app(mesh, mesh.stop)
             private = listen_privately(state.socket)
-            await stack.enter_async_context(http_serving(admin, private, grace_seconds=1))
+            await stack.enter_async_context(http_serving(admin, private, stages.clock, grace_seconds=1))
             with stages.stage("start the HTTP servers"):
                 for key, agent in agents.items():
                     await stack.enter_async_context(
@@ -97,6 +97,8 @@ async def run_mesh(
             async with signals(mesh.stop):
                 on_ready(mesh)
                 await mesh.stopping.wait()
+            # Together, so that one slow request does not use up the grace time of all agents.
+            await asyncio.gather(*(agent.drain() for agent in agents.values()))
     except LifespanFailed as error:
         raise InvalidInput((_lifespan_problem(prepared.mesh, error),)) from error
     finally:

@@ -1,9 +1,10 @@
 """A running agent: its tools wired, its lifespan entered, its server answering on a socket."""
 
 import contextlib
+import functools
 import logging
 import socket
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +68,7 @@ class RunningAgent:
             [RunningOffer(plan.key, offer, workers) for offer in parts.prompts],
         )
         self._lifespan = parts.lifespan
+        self._drain: Callable[[], Awaitable[None]] | None = None
 
     def upstream(self, tool: str) -> InProcessUpstream:
         """Return the way for other agents in this process to call a tool of this one."""
@@ -87,13 +89,17 @@ class RunningAgent:
             routes = probe_routes(self.plan, self.tools, self.serving, clock)
             app = await stack.enter_async_context(self._server.application(routes, (host,)))
             self.serving.started = True
-            await stack.enter_async_context(
-                http_serving(strict_headers(app), listener, grace_seconds=grace_seconds)
+            server = await stack.enter_async_context(
+                http_serving(strict_headers(app), listener, clock, grace_seconds=grace_seconds)
             )
-            try:
-                yield
-            finally:
-                self.serving.ready = False
+            self._drain = functools.partial(server.drain, clock)
+            yield
+
+    async def drain(self) -> None:
+        """Take no new calls and let those under way finish; objects and lifespan stay."""
+        self.serving.ready = False
+        if self._drain is not None:
+            await self._drain()
 
     async def _enter_lifespan(
         self, stack: contextlib.AsyncExitStack, lifespan: AbstractAsyncContextManager[Any]

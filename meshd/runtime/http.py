@@ -8,28 +8,57 @@ from collections.abc import AsyncGenerator
 import uvicorn
 from starlette.types import ASGIApp
 
+from meshd.clock import Clock
+
 BACKLOG = 2048
+TICK_SECONDS = 0.01
 
 
 class Server(uvicorn.Server):
     """A uvicorn server that leaves signals to the daemon and wakes once a second, not ten times."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, app: ASGIApp, *, grace_seconds: float) -> None:
+        config = uvicorn.Config(
+            app,
+            loop="none",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+        )
         super().__init__(config)
         config.load()
         self.lifespan = config.lifespan_class(config)
+        self._grace_seconds = grace_seconds
         self._stopping = asyncio.Event()
 
     async def main_loop(self) -> None:
-        """Keep the Date header right until `stop` is called."""
+        """Keep the Date header right until the server drains."""
         while not self._stopping.is_set():
             await self.on_tick(0)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), 1.0)
 
-    def stop(self) -> None:
-        """End the main loop."""
+    async def drain(self, clock: Clock) -> None:
+        """Accept nothing more, and let requests finish within the grace time; then cancel them."""
+        if self._stopping.is_set():
+            return
         self._stopping.set()
+        for server in self.servers:
+            server.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        deadline = clock.monotonic() + self._grace_seconds
+        while (state.connections or state.tasks) and clock.monotonic() < deadline:
+            await clock.sleep(TICK_SECONDS)
+        for task in state.tasks:
+            task.cancel()
+        for connection in list(state.connections):
+            connection.transport.close()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -57,29 +86,15 @@ def listen(host: str, port: int) -> socket.socket:
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: ASGIApp, listener: socket.socket, *, grace_seconds: float
-) -> AsyncGenerator[None, None]:
-    """Serve the application while the block runs; then let requests finish within the grace."""
-    config = uvicorn.Config(
-        app,
-        loop="none",
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        timeout_graceful_shutdown=max(1, round(grace_seconds)),
-    )
-    server = Server(config)
+    app: ASGIApp, listener: socket.socket, clock: Clock, *, grace_seconds: float
+) -> AsyncGenerator[Server, None]:
+    """Serve the application while the block runs, then drain; the socket is closed at the end."""
+    server = Server(app, grace_seconds=grace_seconds)
     await server.startup(sockets=[listener])
     # Owned by this block; a TaskGroup would wrap what the block raises.
     loop = asyncio.ensure_future(server.main_loop())
     try:
-        yield
+        yield server
     finally:
-        server.stop()
-        await server.shutdown(sockets=[listener])
+        await server.drain(clock)
         await loop

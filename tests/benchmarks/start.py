@@ -9,7 +9,6 @@ difference between meshes of 110 and 10 agents, in time and in resident memory.
 
 import asyncio
 import json
-import os
 import resource
 import statistics
 import subprocess
@@ -101,7 +100,7 @@ def sample(agents: int) -> dict[str, float]:
         write_mesh(Path(name), agents)
         command = [sys.executable, __file__, name]
         done = subprocess.run(  # noqa: S603
-            command, check=True, capture_output=True, text=True, env=dict(os.environ)
+            command, check=True, stdout=subprocess.PIPE, text=True
         )
     return json.loads(done.stdout.splitlines()[-1])
 

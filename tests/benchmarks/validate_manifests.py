@@ -38,7 +38,7 @@ TOOL = """\
         since: {{type: datetime}}
       needs:
         weather:
-          {{capability: weather.forecast, version: ">=1.2,<2", tags: ["+fast"], call: {{timeout: 3s}}}}
+          {{capability: weather.now, version: ">=1.2,<2", tags: ["+fast"], call: {{timeout: 3s}}}}
       call: {{timeout: 60s}}
 """
 
@@ -61,15 +61,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         write_manifests(folder)
+        manifests = read(folder)
         times: list[float] = []
         for _ in range(5):
             start = time.perf_counter()
-            manifests = read(folder)
+            read(folder)
             times.append(time.perf_counter() - start)
         mesh = manifests.mesh
         tools = 0 if mesh is None else sum(len(agent.tools) for agent in mesh.agents)
         print(f"{FILES} files, {tools} tools, {len(manifests.diagnostics)} diagnostics")
-        print(f"in this process: first {times[0]:.3f} s, best {min(times):.3f} s")
+        print(f"in this process: {min(times):.3f} s")
         command = [sys.executable, "-m", "meshd", "validate", name]
         start = time.perf_counter()
         status = subprocess.run(command, check=False).returncode
