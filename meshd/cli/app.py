@@ -4,7 +4,9 @@
 64 usage · 70 internal error · 128+n signal
 """
 
+import os
 import sys
+import threading
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -172,7 +174,16 @@ def stop(
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    sys.exit(execute(sys.argv[1:]))
+    leave(execute(sys.argv[1:]))
+
+
+def leave(status: int) -> None:
+    """Exit, without waiting for callables that still run in threads: their time is over."""
+    if any(not thread.daemon for thread in threading.enumerate()[1:]):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def execute(arguments: list[str]) -> int:
