@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from meshd.daemon.client import AdminClient
-from meshd.errors import NotReachable
+from meshd.daemon.state import StateDirectory
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = Path(__file__).parent / "manifests"
@@ -116,15 +116,21 @@ def start(paths: tuple[Path, ...], folder: Path, *options: str) -> Mesh:
     return Mesh(process, state, log)
 
 
+def _accepts(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 def wait_until_ready(mesh: Mesh) -> None:
     """Wait until every agent is ready; fail with the output if the process ends before."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         status = mesh.process.poll()
         assert status is None, f"meshd run ended with status {status}:\n{mesh.output}"
-        with contextlib.suppress(NotReachable):
-            if all(agent["status"] == "ready" for agent in mesh.view()["agents"]):
-                return
+        if _accepts(StateDirectory(mesh.state).socket) and all(
+            agent["status"] == "ready" for agent in mesh.view()["agents"]
+        ):
+            return
         time.sleep(0.05)
     raise AssertionError(f"not ready after {READY_SECONDS} s:\n{mesh.output}")
 
@@ -160,7 +166,7 @@ def running_mesh(*paths: Path, folder: Path, options: tuple[str, ...] = ()) -> G
         ]
         yield mesh
         mesh.signal(signal.SIGTERM)
-        mesh.ended()
+        assert mesh.ended() == 0, mesh.output
         assert_nothing_is_left(mesh, endpoints)
     finally:
         kill(mesh)
