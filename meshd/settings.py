@@ -36,6 +36,14 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(environment=MappingProxyType(dict(variables)))
 
 
+def without_pydantic_plugins() -> None:
+    """Keep pydantic from searching all installed packages for plugins.
+
+    Only for commands that import no user code: what runs may have plugins.
+    """
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
+
 def prepare_fastmcp() -> None:
     """Set FastMCP's defaults for servers in a mesh; it reads them when it is imported."""
     for name, value in FASTMCP_DEFAULTS.items():

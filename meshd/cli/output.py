@@ -1,6 +1,7 @@
 """All printing: data to standard output, talk to standard error; colour only on a terminal."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from typing import IO, Any
@@ -40,6 +41,11 @@ def report(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str], style:
         show(as_json(listed))
     else:
         say(as_text(listed, sources, colour=is_colourful(sys.stderr)))
+
+
+def abandon_output() -> None:
+    """Send what is still to be written nowhere, so that the interpreter can end in silence."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def fail(message: str, hint: str = "") -> None:

@@ -174,6 +174,7 @@ def tune_garbage_collection() -> None:
 
     A full collection over FastMCP's import takes some 50 ms, which shows as the slowest calls.
     """
+    gc.enable()
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
