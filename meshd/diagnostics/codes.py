@@ -5,10 +5,48 @@ M1: syntax and shape of documents. M2: names, imports and callables. M3: wiring.
 
 CODES: dict[str, str] = {
     # M10x: reading YAML
+    "M100": "a file is not there or cannot be read",
+    "M101": "a path leads to no manifest",
+    "M102": "a file is too large",
+    "M103": "a file is not UTF-8, or has a character that may not stand in it",
+    "M104": "anyone may write a manifest",
+    "M105": "the text is not YAML",
+    "M106": "a tag or directive",
+    "M107": "a key that is no plain string, or a merge key",
+    "M108": "a key is there twice",
+    "M109": "an alias without its anchor, or inside of it",
+    "M110": "a number that JSON cannot hold",
+    "M111": "a document is nested too deep, or too large with its aliases expanded",
+    "M119": "there are more problems than are shown",
     # M12x: the shape of a document
+    "M120": "an unknown key",
+    "M121": "a required key is missing",
+    "M122": "a value of the wrong type or form",
+    "M123": "an unknown kind or version of the language",
+    "M124": "a document is not a mapping",
+    # M13x: values that cannot work where they stand
+    "M131": "an address that is not loopback",
+    "M132": "a port that does not exist",
+    "M133": "a name that cannot name an object",
+    "M134": "a secret is not in exactly one place",
+    "M136": "a timeout that leaves no time",
+    "M137": "a name that cannot name an environment variable",
     # M15x: interpolation and inputs
+    "M150": "`${…}` that is no interpolation",
+    "M151": "a required environment variable is not set",
+    "M152": "a file to interpolate is not there or may not be read",
     # M19x: parts of the language that this release does not run yet
+    "M190": "a setting is not supported yet",
     # M20x: names across documents
+    "M200": "two agents have one name",
+    "M201": "more than one document of kind `Mesh`",
+    "M202": "two tools of an agent have one name",
+    "M203": "two resources of an agent have one address",
+    "M204": "two prompts of an agent have one name",
+    "M205": "a name that cannot be used where it stands",
+    "M206": "two agents listen on one port",
+    "M207": "a version constraint that cannot be understood",
+    "M208": "a tag that is not well-formed",
     # M21x: what may be imported
     "M210": "a reference is not of the form `module:qualname`",
     "M211": "a module is neither below the import roots nor on the allow list",

@@ -18,7 +18,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """A stretch of one line of a source file; lines and columns count from 1, the end is exclusive."""
+    """A stretch of one line of a file; lines and columns count from 1, the end is exclusive."""
 
     file: str
     line: int

@@ -3,15 +3,15 @@
 Every field is declared here once, with its description, its default, the release that brought it
 and what changing it costs; schemas/ and docs/reference are generated from these classes. A field
 marked `later=True` belongs to the language, but this release refuses any value that would have an
-effect. Pure: these classes know nothing of files.
+effect. Pure: these classes know nothing of files. Long, so that the whole language is on one page.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticUndefined
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from meshd.manifest.scalars import (
     AgentName,
@@ -38,7 +38,7 @@ Change = Literal["none", "rewire", "reload", "restart"]
 """What a change costs: nothing, new wiring of consumers, a reload in place, or a new process."""
 
 
-def setting(
+def setting(  # noqa: PLR0913  (declarations are read by their keywords)
     default: Any = PydanticUndefined,
     *,
     about: str,
@@ -46,18 +46,29 @@ def setting(
     key: str | None = None,
     since: str = "0.1.0",
     later: bool = False,
+    written: str | None = None,
 ) -> Any:
-    """Declare a field: what it means, what changing it costs, its YAML key, its first release."""
+    """Declare a field: what it means, what changing it costs, its YAML key, its first release.
+
+    `written` is the default as a manifest would say it, where that is not the value itself.
+    """
     extra: dict[str, Any] = {"x-since": since, "x-change": change}
+    if written is not None:
+        extra["default"] = written
     if later:
         extra["x-later"] = True
     text = f"{about} Not supported yet." if later else about
     if isinstance(default, dict | list | Section):
-        empty = default
+        shared = cast("Any", default)
         return Field(
-            default_factory=lambda: empty, description=text, alias=key, json_schema_extra=extra
+            default_factory=lambda: shared, description=text, alias=key, json_schema_extra=extra
         )
     return Field(default, description=text, alias=key, json_schema_extra=extra)
+
+
+def extra_of(field: FieldInfo) -> dict[str, Any]:
+    """Return what `setting` noted besides pydantic's own: `x-since`, `x-change`, `x-later`."""
+    return cast("dict[str, Any]", field.json_schema_extra or {})
 
 
 class Section(BaseModel):
@@ -66,15 +77,19 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
+        defer_build=True,
         json_schema_extra={"patternProperties": {"^x-": {}}},
     )
 
     @model_validator(mode="before")
     @classmethod
     def _without_free_keys(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping):
+        if not isinstance(data, dict):
             return data
-        return {key: value for key, value in data.items() if not str(key).startswith("x-")}
+        section = cast("dict[str, Any]", data)
+        if any(key.startswith("x-") for key in section):
+            return {key: value for key, value in section.items() if not key.startswith("x-")}
+        return section
 
     @classmethod
     def known_keys(cls) -> dict[str, FieldInfo]:
@@ -106,7 +121,10 @@ class Retries(Section):
 
     max: Integer = setting(0, about="Further attempts after the first.", change="rewire")
     budget: Percent = setting(
-        0.2, about="Share of calls that may be retries, over ten seconds.", change="rewire"
+        0.2,
+        about="Share of calls that may be retries, over ten seconds.",
+        change="rewire",
+        written="20%",
     )
 
 
@@ -114,7 +132,7 @@ class Breaker(Section):
     """When an upstream that keeps failing is left alone."""
 
     failures: Integer = setting(5, about="Failures in a row that open it.", change="rewire")
-    open: Duration = setting(15.0, about="How long it stays open.", change="rewire")
+    open: Duration = setting(15.0, about="How long it stays open.", change="rewire", written="15s")
 
 
 class Auth(Section):
@@ -127,7 +145,9 @@ class Call(Section):
     """How a tool is called. The nearest level wins: mesh, agent, tool, need."""
 
     timeout: Duration | None = setting(
-        None, about="How long a consumer waits for an answer; 30 seconds unless set.", change="rewire"
+        None,
+        about="How long a consumer waits for an answer; 30 seconds unless set.",
+        change="rewire",
     )
     retries: Retries | None = setting(
         None, about="Repeated attempts after a failure.", change="rewire", later=True
@@ -183,7 +203,10 @@ class Registry(Section):
     """Which registry the agents use."""
 
     url: Text = setting(
-        "", about="Address of a registry; empty: one of the mesh's own.", change="restart", later=True
+        "",
+        about="Address of a registry; empty: one of the mesh's own.",
+        change="restart",
+        later=True,
     )
 
 
@@ -230,7 +253,9 @@ class Http(Section):
 class Heartbeat(Section):
     """How the agent renews its lease."""
 
-    interval: Duration = setting(5.0, about="Time between two heartbeats.", change="restart", later=True)
+    interval: Duration = setting(
+        5.0, about="Time between two heartbeats.", change="restart", later=True, written="5s"
+    )
 
 
 class ObjectSection(Section):
@@ -254,7 +279,10 @@ class Hints(Section):
         None, about="Calling it twice does what calling it once does.", change="reload"
     )
     open_world: Flag | None = setting(
-        None, key="openWorld", about="It reaches beyond the agent, such as the web.", change="reload"
+        None,
+        key="openWorld",
+        about="It reaches beyond the agent, such as the web.",
+        change="reload",
     )
 
 
@@ -305,7 +333,8 @@ class Need(Section):
     )
     tags: list[TextOrList] = setting(
         [],
-        about="Tags to match: `fast` is required, `+fast` preferred, `-beta` excluded, a list any of.",
+        about="Tags to match: `fast` is required, `+fast` preferred, `-beta` excluded; of a list, "
+        "one will do.",
         change="rewire",
     )
     namespace: Namespace | None = setting(
@@ -327,7 +356,9 @@ class Session(Section):
 
     argument: Text = setting(about="Argument that holds the session key.", change="restart")
     required: Flag = setting(False, about="Calls without a key are refused.", change="restart")
-    ttl: Duration = setting(1800.0, about="How long an unused session lives.", change="restart")
+    ttl: Duration = setting(
+        1800.0, about="How long an unused session lives.", change="restart", written="30m"
+    )
 
 
 class Tool(Section):
@@ -341,7 +372,9 @@ class Tool(Section):
         None, about="Name of the tool; the callable's own unless set.", change="restart"
     )
     capability: Capability | None = setting(
-        None, about="Name that other agents find it by; without one, it is a plain MCP tool.", change="rewire"
+        None,
+        about="Name that other agents find it by; without one, it is a plain MCP tool.",
+        change="rewire",
     )
     version: Version = setting("1.0.0", about="Version of the capability.", change="rewire")
     tags: list[Text] = setting([], about="Tags that needs are matched with.", change="rewire")
@@ -354,7 +387,9 @@ class Tool(Section):
     )
     result: Result = setting(Result(), about="More about the result.", change="restart")
     needs: dict[Text, Need] = setting(
-        {}, about="Capabilities of others, keyed by the parameter that receives the proxy.", change="restart"
+        {},
+        about="Capabilities of others, keyed by the parameter that receives the proxy.",
+        change="restart",
     )
     call: Call = setting(Call(), about="How consumers call this tool.", change="rewire")
     session: Session | None = setting(
@@ -416,16 +451,21 @@ class AgentSection(Section):
     objects: dict[Text, ObjectSection] = setting(
         {}, about="Objects made once per instance.", change="restart"
     )
-    http: Http = setting(Http(), about="Where the agent listens.", change="restart")
+    http: Http = setting(Http(), about="The HTTP endpoint.", change="restart")
     heartbeat: Heartbeat = setting(Heartbeat(), about="Lease renewal.", change="restart")
     defaults: Defaults = setting(
         Defaults(), about="Settings for every tool that does not set its own.", change="rewire"
     )
     tools: list[Tool] = setting([], about="Callables offered over MCP.", change="restart")
-    resources: list[Resource] = setting([], about="Callables served as resources.", change="restart")
+    resources: list[Resource] = setting(
+        [], about="Callables served as resources.", change="restart"
+    )
     prompts: list[Prompt] = setting([], about="Callables served as prompts.", change="restart")
     session: Session | None = setting(
-        None, about="Calls that stick to one instance, for every tool.", change="restart", later=True
+        None,
+        about="Calls that stick to one instance, for every tool.",
+        change="restart",
+        later=True,
     )
     health: Reference | None = setting(
         None, about="Callable that says whether the agent works.", change="restart", later=True

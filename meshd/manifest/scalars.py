@@ -5,11 +5,9 @@ text whose input is not known yet (which it leaves as it is). Errors are `Pydant
 type `meshd` whose message is ready to print and whose context may carry a `hint`.
 """
 
-import functools
-import operator
 import re
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Union
 
 from pydantic import (
     BaseModel,
@@ -21,12 +19,13 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from meshd.diagnostics.text import shortened
 from meshd.domain import names
 from meshd.manifest.values import FloatText, IntText, Later, Supplied, plain
 
 INTERPOLATION: dict[str, Any] = {
     "type": "string",
-    "pattern": r"\$\{(env|file):",
+    "pattern": r"(^|[^$])\$\{(env|file):",
     "description": "A value supplied by `${env:NAME}` or `${file:path}`.",
 }
 
@@ -48,7 +47,9 @@ def described(value: Any) -> str:
         return f"the number `{value}`"
     if isinstance(value, list):
         return "a list"
-    return "a mapping" if isinstance(value, dict) else f"the string `{value}`"
+    if isinstance(value, Supplied):
+        return "what the interpolation supplies"  # which may be a secret
+    return "a mapping" if isinstance(value, dict) else f"the string `{shortened(value)}`"
 
 
 def _quoting(value: Any) -> str:
@@ -78,11 +79,11 @@ def checked(check: Callable[[str], str | None], hint: str = "") -> Callable[[Any
 
 
 def matching(pattern: str, what: str, hint: str = "") -> Callable[[Any], str]:
-    """Return a reader of strings that must match the whole pattern; `what` says what is expected."""
+    """Return a reader of strings that must match the whole pattern; `what` names such a string."""
     compiled = re.compile(pattern)
 
     def check(text: str) -> str | None:
-        return None if compiled.fullmatch(text) else f"`{text}` is not {what}"
+        return None if compiled.fullmatch(text) else f"`{shortened(text)}` is not {what}"
 
     return checked(check, hint)
 
@@ -113,9 +114,10 @@ def read_flag(value: Any) -> bool | Later:
 _YAML_1_1 = frozenset({"yes", "no", "on", "off", "y", "n"})
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-DURATION_PATTERN = r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d))+"
-SIZE_PATTERN = r"[0-9]+(?:\.[0-9]+)?(?:B|KB|MB|GB|KiB|MiB|GiB)"
-PERCENT_PATTERN = r"[0-9]+(?:\.[0-9]+)?%"
+_NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
+DURATION_PATTERN = rf"(?:{_NUMBER}(?:ms|s|m|h|d)){{1,8}}"
+SIZE_PATTERN = rf"{_NUMBER}(?:B|KB|MB|GB|KiB|MiB|GiB)"
+PERCENT_PATTERN = rf"{_NUMBER}%"
 
 
 def read_duration(value: Any) -> float | Later:
@@ -138,7 +140,9 @@ def read_size(value: Any) -> int | Later:
     if isinstance(value, str) and re.fullmatch(SIZE_PATTERN, value):
         number, unit = re.findall(r"([0-9.]+)([A-Za-z]+)", value)[0]
         return int(float(number) * _BYTES[unit])
-    raise problem(f"expected a size with a unit, found {described(value)}", "write `512KiB`, `10MB`")
+    raise problem(
+        f"expected a size with a unit, found {described(value)}", "write `512KiB`, `10MB`"
+    )
 
 
 def read_percent(value: Any) -> float | Later:
@@ -160,12 +164,12 @@ def read_version(value: Any) -> str:
     """Accept a semantic version; one that YAML read as a number is told to be quoted."""
     if isinstance(value, IntText | FloatText):
         message = f"a version must be quoted: `{value.raw}` is read as a number"
-        parts = (value.raw + ".0.0").split(".")[:3]
-        raise problem(message, f'write "{".".join(parts)}"')
+        raise problem(message, f'write "{".".join((value.raw + ".0.0").split(".")[:3])}"')
     text = read_text(value)
     if isinstance(text, Later) or re.fullmatch(_VERSION_PATTERN, text):
         return text
-    raise problem(f"`{text}` is not a semantic version", 'write three numbers, such as "1.4.0"')
+    message = f"`{shortened(text)}` is not a semantic version"
+    raise problem(message, "write three numbers, such as `1.4.0`")
 
 
 def read_constraint(value: Any) -> str:
@@ -181,12 +185,17 @@ MODULE = rf"{IDENTIFIER}(?:\.{IDENTIFIER})*"
 REFERENCE_PATTERN = rf"{MODULE}:{MODULE}"
 CALLABLE_PATTERN = rf"{MODULE}:{MODULE}|{IDENTIFIER}\.{IDENTIFIER}(?:\.{IDENTIFIER})*"
 TYPE_PATTERN = rf"{REFERENCE_PATTERN}|{IDENTIFIER}"
+
+# For the schema: in ECMAScript, whose rules editors follow, `\w` knows no letters but ASCII's.
+_WORD_ANYWHERE = r"[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*"
+_MODULE_ANYWHERE = rf"{_WORD_ANYWHERE}(?:\.{_WORD_ANYWHERE})*"
 _REFERENCE_HINT = "write `package.module:name`"
 
 
-def _typed(reader: Callable[[Any], Any], schema: dict[str, Any]) -> tuple[Any, ...]:
+def _typed(reader: Callable[[Any], Any], words: str, schema: dict[str, Any]) -> tuple[Any, ...]:
     """Return the pydantic metadata of a scalar: its reader, and its schema or an interpolation."""
-    return PlainValidator(reader), WithJsonSchema({"anyOf": [schema, INTERPOLATION]})
+    own = {"description": words, **schema}
+    return PlainValidator(reader), WithJsonSchema({"anyOf": [own, INTERPOLATION]})
 
 
 def _text(pattern: str, **more: Any) -> dict[str, Any]:
@@ -194,19 +203,24 @@ def _text(pattern: str, **more: Any) -> dict[str, Any]:
 
 
 Text = Annotated[str, PlainValidator(read_text), WithJsonSchema({"type": "string"})]
-Integer = Annotated[int, *_typed(read_integer, {"type": "integer"})]
-Flag = Annotated[bool, *_typed(read_flag, {"type": "boolean"})]
-Duration = Annotated[float, *_typed(read_duration, _text(DURATION_PATTERN, examples=["30s"]))]
-Size = Annotated[int, *_typed(read_size, _text(SIZE_PATTERN, examples=["10MB"]))]
-Percent = Annotated[float, *_typed(read_percent, _text(PERCENT_PATTERN, examples=["20%"]))]
-Version = Annotated[str, *_typed(read_version, _text(_VERSION_PATTERN, examples=["1.4.0"]))]
+Integer = Annotated[int, *_typed(read_integer, "whole number", {"type": "integer"})]
+Flag = Annotated[bool, *_typed(read_flag, "`true` or `false`", {"type": "boolean"})]
+Duration = Annotated[
+    float, *_typed(read_duration, "duration, such as `30s`", _text(DURATION_PATTERN))
+]
+Size = Annotated[int, *_typed(read_size, "size, such as `10MB`", _text(SIZE_PATTERN))]
+Percent = Annotated[
+    float, *_typed(read_percent, "percentage, such as `20%`", _text(PERCENT_PATTERN))
+]
+Version = Annotated[str, *_typed(read_version, "version, such as `1.4.0`", _text(_VERSION_PATTERN))]
 Constraint = Annotated[
-    str, *_typed(read_constraint, {"type": "string", "examples": [">=1.2,<2", "^1.4.0"]})
+    str, *_typed(read_constraint, 'constraint, such as `">=1.2,<2"`', {"type": "string"})
 ]
 AgentName = Annotated[
     str,
     *_typed(
         checked(names.agent_name_problem),
+        "lowercase letters, digits and `-`, at most 50",
         _text(r"(?!.*--)[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?"),
     ),
 ]
@@ -214,51 +228,70 @@ Namespace = Annotated[
     str,
     *_typed(
         checked(names.namespace_problem),
+        "lowercase letters, digits and `-`",
         _text(r"(?!.*--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"),
     ),
 ]
 ToolName = Annotated[
-    str, *_typed(checked(names.tool_name_problem), _text(r"[A-Za-z0-9_-]{1,128}"))
+    str,
+    *_typed(
+        checked(names.tool_name_problem),
+        "letters, digits, `_` and `-`",
+        _text(r"[A-Za-z0-9_-]{1,128}"),
+    ),
 ]
 Capability = Annotated[
     str,
     *_typed(
         checked(names.capability_problem),
+        "capability, such as `weather.forecast`",
         _text(r"[a-zA-Z][a-zA-Z0-9_-]*(?:\.[a-zA-Z][a-zA-Z0-9_-]*)*", maxLength=100),
     ),
 ]
 CallableReference = Annotated[
     str,
     *_typed(
-        matching(CALLABLE_PATTERN, "the name of a callable", f"{_REFERENCE_HINT}, or `object.method`"),
-        {"type": "string", "pattern": r"^[\w.]+:[\w.]+$|^\w+(?:\.\w+)+$"},
+        matching(
+            CALLABLE_PATTERN, "the name of a callable", f"{_REFERENCE_HINT}, or `object.method`"
+        ),
+        "`module:name` or `object.method`",
+        _text(rf"{_MODULE_ANYWHERE}:{_MODULE_ANYWHERE}|{_WORD_ANYWHERE}(?:\.{_WORD_ANYWHERE})+"),
     ),
 ]
 Reference = Annotated[
     str,
     *_typed(
         matching(REFERENCE_PATTERN, "the name of an object in a module", _REFERENCE_HINT),
-        {"type": "string", "pattern": r"^[\w.]+:[\w.]+$"},
+        "`module:name`",
+        _text(rf"{_MODULE_ANYWHERE}:{_MODULE_ANYWHERE}"),
     ),
 ]
 TypeReference = Annotated[
     str,
     *_typed(
         matching(TYPE_PATTERN, "the name of a type", "write `datetime`, or `package.module:Class`"),
-        {"type": "string", "pattern": r"^(?:[\w.]+:[\w.]+|\w+)$"},
+        "the name of a type, or `module:Class`",
+        _text(rf"{_MODULE_ANYWHERE}:{_MODULE_ANYWHERE}|{_WORD_ANYWHERE}"),
     ),
 ]
 Json = Annotated[Any, BeforeValidator(plain)]
 
 
+TEXT, LIST, MAPPING = "\0text", "\0list", "\0mapping"
+"""Names of union branches in the paths of errors; no key of a manifest can be one of them."""
+
+
 def shape(value: Any) -> str:
-    """Name the branch of a union by the YAML shape of the value: mapping, list or text."""
+    """Name the branch of a union by the YAML shape of the value."""
     if isinstance(value, dict | BaseModel):
-        return "mapping"
-    return "list" if isinstance(value, list) else "text"
+        return MAPPING
+    return LIST if isinstance(value, list) else TEXT
 
 
 def either(**branches: Any) -> Any:
-    """Return a union whose branch is chosen by the YAML shape, so that errors speak of one branch."""
-    tagged = [Annotated[kind, Tag(name)] for name, kind in branches.items()]
-    return Annotated[functools.reduce(operator.or_, tagged), Discriminator(shape)]
+    """Return a union whose branch is chosen by the YAML shape, so that errors speak of one branch.
+
+    The branches are given as `text=`, `list=` and `mapping=`.
+    """
+    tagged = tuple(Annotated[kind, Tag(f"\0{name}")] for name, kind in branches.items())
+    return Annotated[Union[tagged], Discriminator(shape)]  # noqa: UP007  (made from a tuple)

@@ -5,22 +5,7 @@ All are subclasses of the plain Python types, so that free-form JSON fields can 
 `plain` strips them.
 """
 
-from typing import Any
-
-from meshd.diagnostics.model import Span
-
-
-class Key(str):
-    """A mapping key that knows its place."""
-
-    __slots__ = ("span",)
-    span: Span
-
-    def __new__(cls, text: str, span: Span) -> "Key":
-        """Make a key from its text and place."""
-        key = super().__new__(cls, text)
-        key.span = span
-        return key
+from typing import Any, cast
 
 
 class IntText(int):
@@ -60,11 +45,11 @@ class Later(str):
 
 
 def plain(value: Any) -> Any:
-    """Return the value with plain strings, numbers and keys throughout, as JSON would hold it."""
+    """Return the value with plain strings and numbers throughout, as JSON would hold it."""
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
-        return [plain(item) for item in value]
+        return [plain(item) for item in cast("list[Any]", value)]
     for kind in (bool, str, int, float):
         if isinstance(value, kind):
             return kind(value)

@@ -1,0 +1,132 @@
+"""The effective settings of a tool, each with the place that set it; a default has no place.
+
+Names are those of the manifest, with dots between; a setting that nothing set and that has no
+default is left out. Which provider serves a need, and so what its calls inherit, is the plan's.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from meshd.diagnostics.model import Span
+from meshd.domain.call import BUILT_IN, nearest
+from meshd.domain.spec import (
+    AgentSpec,
+    CallSettings,
+    Hints,
+    JsonValue,
+    MeshSpec,
+    NeedSpec,
+    ParameterSpec,
+    ResultSpec,
+    ToolSpec,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One effective value; `origin` is None for a default."""
+
+    name: str
+    value: JsonValue
+    origin: Span | None
+
+
+def explain_tool(mesh: MeshSpec, agent: str, tool: str) -> tuple[Setting, ...]:
+    """Return the settings of a tool of the agent `name` or `namespace/name`.
+
+    Raises:
+        LookupError: there is no such agent or tool.
+
+    """
+    for spec in mesh.agents:
+        if spec.key == agent:
+            for offered in spec.tools:
+                if offered.name == tool:
+                    return (*_agent(spec), *_tool(offered))
+    raise LookupError(f"{agent}.{tool}")
+
+
+def _agent(agent: AgentSpec) -> Iterator[Setting]:
+    yield Setting("agent.version", agent.version, agent.origins.get("version"))
+    yield Setting("agent.namespace", agent.namespace, agent.origins.get("namespace"))
+    yield Setting("agent.python.path", list(agent.roots), agent.origins.get("roots"))
+    yield Setting("agent.http.host", agent.host, agent.origins.get("host"))
+    yield Setting("agent.http.port", agent.port, agent.origins.get("port"))
+
+
+def _tool(tool: ToolSpec) -> Iterator[Setting]:
+    origins = tool.origins
+    yield Setting("callable", tool.callable, origins.get("callable"))
+    yield Setting("name", tool.name, origins.get("name"))
+    if tool.capability is not None:
+        yield Setting("capability", tool.capability, origins.get("capability"))
+    yield Setting("version", tool.version, origins.get("version"))
+    yield Setting("tags", list(tool.tags), origins.get("tags"))
+    if tool.description is not None:
+        yield Setting("description", tool.description, origins.get("description"))
+    yield from _hints(tool.hints)
+    for parameter in tool.parameters:
+        yield from _parameter(parameter, f"parameters.{parameter.name}")
+    yield from _result(tool.result)
+    yield from _timeout(nearest(tool.call, BUILT_IN), "call")
+    for need in tool.needs:
+        yield from _need(need, f"needs.{need.parameter}")
+
+
+def _hints(hints: Hints) -> Iterator[Setting]:
+    said = {
+        "title": ("title", hints.title),
+        "readOnly": ("read_only", hints.read_only),
+        "destructive": ("destructive", hints.destructive),
+        "idempotent": ("idempotent", hints.idempotent),
+        "openWorld": ("open_world", hints.open_world),
+    }
+    for key, (name, value) in said.items():
+        if value is not None:
+            yield Setting(f"hints.{key}", value, hints.origins.get(name))
+
+
+def _parameter(parameter: ParameterSpec, prefix: str) -> Iterator[Setting]:
+    said: dict[str, JsonValue] = {
+        "schema": parameter.schema,
+        "type": parameter.type,
+        "description": parameter.description,
+        "hide": parameter.hide or None,
+        "rename": parameter.rename,
+    }
+    for key, value in said.items():
+        if value is not None:
+            yield Setting(f"{prefix}.{key}", value, parameter.origins.get(key))
+    if parameter.has_default:
+        default = parameter.origins.get("default")
+        yield Setting(f"{prefix}.default", parameter.default, default)
+
+
+def _result(result: ResultSpec) -> Iterator[Setting]:
+    said: dict[str, JsonValue] = {
+        "type": result.type,
+        "schema": result.schema,
+        "select": result.select,
+    }
+    for key, value in said.items():
+        if value is not None:
+            yield Setting(f"result.{key}", value, result.origins.get(key))
+
+
+def _need(need: NeedSpec, prefix: str) -> Iterator[Setting]:
+    origins = need.origins
+    tags = [list(tag) if isinstance(tag, tuple) else tag for tag in need.tags]
+    yield Setting(f"{prefix}.capability", need.capability, origins.get("capability"))
+    yield Setting(f"{prefix}.namespace", need.namespace, origins.get("namespace"))
+    yield Setting(f"{prefix}.version", need.version, origins.get("version"))
+    yield Setting(f"{prefix}.tags", tags, origins.get("tags"))
+    yield Setting(f"{prefix}.required", need.required, origins.get("required"))
+    if need.expects is not None:
+        yield Setting(f"{prefix}.expects", need.expects, origins.get("expects"))
+    yield from _timeout(need.call, f"{prefix}.call")
+
+
+def _timeout(call: CallSettings, prefix: str) -> Iterator[Setting]:
+    if call.timeout_seconds is not None:
+        text = f"{call.timeout_seconds:g}s"
+        yield Setting(f"{prefix}.timeout", text, call.origins.get("timeout_seconds"))

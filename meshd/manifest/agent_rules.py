@@ -1,0 +1,217 @@
+"""Rules within one agent's document: values that are well-formed alone, but cannot work here."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from meshd.diagnostics.model import Diagnostic, Span
+from meshd.diagnostics.suggest import closest
+from meshd.diagnostics.text import shortened
+from meshd.domain.names import qualified_name_problem, tool_name_problem
+from meshd.domain.version import constraint_problem
+from meshd.manifest.documents import effective_name
+from meshd.manifest.model import AgentDocument, Call, Http, Need, SecretReference, Tool
+from meshd.manifest.nodes import Node, Step, key_span, value_span
+from meshd.manifest.paths import absolute, is_absolute, is_within
+from meshd.manifest.values import Later
+
+MAX_PORT = 65535
+
+_LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|::1")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def agent_problems(document: AgentDocument, node: Node, project_root: str) -> Iterator[Diagnostic]:
+    """Yield what is wrong within the agent; the project root is an absolute folder."""
+    spec, rules = document.spec, _Rules(node)
+    yield from rules.name(document)
+    yield from rules.roots(spec.python.path, project_root)
+    yield from rules.environment(spec.env)
+    yield from rules.http(spec.http)
+    yield from rules.call(spec.defaults.call, ("spec", "defaults", "call"))
+    yield from rules.objects(spec.objects)
+    for index, tool in enumerate(spec.tools):
+        path = ("spec", "tools", index)
+        yield from rules.callable(tool.callable, spec.objects, path)
+        yield from rules.default_name(tool, path, "tool")
+        yield from rules.tool(tool, path)
+    for index, prompt in enumerate(spec.prompts):
+        path = ("spec", "prompts", index)
+        yield from rules.callable(prompt.callable, spec.objects, path)
+        yield from rules.default_name(prompt, path, "prompt")
+    for index, resource in enumerate(spec.resources):
+        yield from rules.callable(resource.callable, spec.objects, ("spec", "resources", index))
+
+
+class _Rules:
+    """The rules over one document's nodes."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def name(self, document: AgentDocument) -> Iterator[Diagnostic]:
+        metadata = document.metadata
+        if _is_later(metadata.name, metadata.namespace):
+            return
+        if problem := qualified_name_problem(metadata.name, metadata.namespace):
+            span = self._value("metadata", "name")
+            yield Diagnostic(code="M205", message=problem, span=span, hint="shorten one of them")
+
+    def roots(self, paths: str | list[str], project_root: str) -> Iterator[Diagnostic]:
+        listed = [paths] if isinstance(paths, str) else paths
+        for index, path in enumerate(listed):
+            step: tuple[Step, ...] = () if isinstance(paths, str) else (index,)
+            span = self._value("spec", "python", "path", *step)
+            if isinstance(path, Later):
+                continue
+            if is_absolute(path):
+                message = f"the import root `{shortened(path)}` is absolute"
+                hint = "write it relative to this file"
+                yield Diagnostic(code="M214", message=message, span=span, hint=hint)
+            elif not is_within(absolute(self._node.source.folder, path), project_root):
+                message = f"the import root `{shortened(path)}` is outside of the project"
+                hint = f"keep it inside `{project_root}`"
+                yield Diagnostic(code="M214", message=message, span=span, hint=hint)
+
+    def environment(self, env: dict[str, Any]) -> Iterator[Diagnostic]:
+        for name, value in env.items():
+            if not _VARIABLE.fullmatch(name):
+                message = f"`{shortened(name)}` cannot name an environment variable"
+                hint = "use letters, digits and `_`"
+                span = key_span(self._node, "spec", "env", name)
+                yield Diagnostic(code="M137", message=message, span=span, hint=hint)
+            if isinstance(value, SecretReference):
+                yield from secret_problems(value, key_span(self._node, "spec", "env", name))
+
+    def http(self, http: Http) -> Iterator[Diagnostic]:
+        if not isinstance(http.host, Later) and not _LOOPBACK.fullmatch(http.host):
+            yield Diagnostic(
+                code="M131",
+                message=f"`{shortened(http.host)}` is not a loopback address",
+                span=self._value("spec", "http", "host"),
+                hint="remove `host`; this release listens on 127.0.0.1 only",
+            )
+        if not isinstance(http.port, Later) and not 0 <= http.port <= MAX_PORT:
+            yield Diagnostic(
+                code="M132",
+                message=f"there is no port {http.port}",
+                span=self._value("spec", "http", "port"),
+                hint=f"use one up to {MAX_PORT}, or 0 for any free one",
+            )
+
+    def objects(self, objects: Iterable[str]) -> Iterator[Diagnostic]:
+        for name in objects:
+            if not name.isidentifier():
+                message = f"`{shortened(name)}` cannot name an object"
+                hint = "use letters, digits and `_`, as in Python"
+                span = key_span(self._node, "spec", "objects", name)
+                yield Diagnostic(code="M133", message=message, span=span, hint=hint)
+
+    def callable(
+        self, reference: str, objects: Iterable[str], path: tuple[Step, ...]
+    ) -> Iterator[Diagnostic]:
+        if isinstance(reference, Later) or ":" in reference:
+            return
+        name = reference.partition(".")[0]
+        known = list(objects)
+        if name not in known:
+            near = closest(name, known)
+            yield Diagnostic(
+                code="M226",
+                message=f"there is no object `{shortened(name)}`",
+                span=self._value(*path, "callable"),
+                label="the agent has no such object under `objects`",
+                hint=f"did you mean `{near}`?" if near else "write `package.module:name`",
+            )
+
+    def default_name(self, offer: Any, path: tuple[Step, ...], what: str) -> Iterator[Diagnostic]:
+        if offer.name is not None or isinstance(offer.callable, Later):
+            return
+        if tool_name_problem(name := effective_name(offer.callable, None)):
+            yield Diagnostic(
+                code="M205",
+                message=f"the callable's name `{shortened(name)}` cannot name a {what}",
+                span=self._value(*path, "callable"),
+                hint="give it a `name` of letters, digits, `_` and `-`",
+            )
+
+    def tool(self, tool: Tool, path: tuple[Step, ...]) -> Iterator[Diagnostic]:
+        yield from self.call(tool.call, (*path, "call"))
+        for index, tag in enumerate(tool.tags):
+            if not isinstance(tag, Later) and (problem := _tag_problem(tag)):
+                hint = "a tool has plain tags; needs say `+` and `-`"
+                span = self._value(*path, "tags", index)
+                yield Diagnostic(code="M208", message=problem, span=span, hint=hint)
+        for parameter, need in tool.needs.items():
+            yield from self.need(need, (*path, "needs", parameter))
+            if parameter in tool.parameters:
+                yield Diagnostic(
+                    code="M250",
+                    message=f"`{shortened(parameter)}` is both a need and a parameter of callers",
+                    span=key_span(self._node, *path, "parameters", parameter),
+                    hint="remove one of the two",
+                )
+
+    def need(self, need: Need, path: tuple[Step, ...]) -> Iterator[Diagnostic]:
+        yield from self.call(need.call, (*path, "call"))
+        if not isinstance(need.version, Later) and (problem := constraint_problem(need.version)):
+            hint = 'write one such as ">=1.2,<2" or "^1.4"'
+            span = self._value(*path, "version")
+            yield Diagnostic(code="M207", message=problem, span=span, hint=hint)
+        for place, tag in _wanted_tags(need):
+            bare = tag[1:] if tag[:1] in {"+", "-"} else tag
+            if not isinstance(tag, Later) and (problem := _tag_problem(bare)):
+                hint = "write `tag`, `+tag` or `-tag`"
+                span = self._value(*path, "tags", *place)
+                yield Diagnostic(code="M208", message=problem, span=span, hint=hint)
+
+    def call(self, call: Call, path: tuple[Step, ...]) -> Iterator[Diagnostic]:
+        yield from call_problems(call, self._node, path)
+
+    def _value(self, *path: Step) -> Span:
+        return value_span(self._node, *path)
+
+
+def call_problems(call: Call, node: Node, path: tuple[Step, ...]) -> Iterator[Diagnostic]:
+    """Yield what is wrong with call settings, wherever they stand."""
+    if call.timeout is not None and not isinstance(call.timeout, Later) and call.timeout <= 0:
+        yield Diagnostic(
+            code="M136",
+            message="a timeout must be longer than nothing",
+            span=value_span(node, *path, "timeout"),
+            hint="remove it for the default, or write a time such as `30s`",
+        )
+    if call.auth is not None:
+        yield from secret_problems(call.auth.bearer, key_span(node, *path, "auth", "bearer"))
+
+
+def secret_problems(secret: SecretReference, span: Span) -> Iterator[Diagnostic]:
+    """Yield a diagnostic unless exactly one place is named."""
+    if (secret.env is None) == (secret.file is None):
+        found = "neither" if secret.env is None else "both"
+        message = f"a secret needs `env` or `file`, and has {found}"
+        hint = "write `{env: NAME}` or `{file: path}`"
+        yield Diagnostic(code="M134", message=message, span=span, hint=hint)
+
+
+def _wanted_tags(need: Need) -> Iterator[tuple[tuple[Step, ...], str]]:
+    """Yield each tag of a need with its place; an empty group gives an empty tag."""
+    for index, tag in enumerate(need.tags):
+        if isinstance(tag, str):
+            yield (index,), tag
+        elif not tag:
+            yield (index,), ""
+        else:
+            yield from (((index, place), one) for place, one in enumerate(tag))
+
+
+def _is_later(*values: Any) -> bool:
+    return any(isinstance(value, Later) for value in values)
+
+
+def _tag_problem(tag: str) -> str | None:
+    if not tag:
+        return "a tag must not be empty"
+    if tag[0] in "+-" or any(c.isspace() or not c.isprintable() for c in tag) or "," in tag:
+        return f"`{shortened(tag)}` is not a tag"
+    return None

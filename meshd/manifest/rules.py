@@ -1,0 +1,119 @@
+"""Rules across documents: names that clash, and what one agent's document contradicts.
+
+In: valid documents with their nodes. Out: diagnostics, with both places of a clash. What an
+interpolation supplies later (`Later`) is passed over. Pure.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from meshd.diagnostics.model import Diagnostic, Related, Span, in_file_order
+from meshd.diagnostics.text import shortened
+from meshd.domain.names import agent_key
+from meshd.manifest.agent_rules import agent_problems, call_problems
+from meshd.manifest.documents import Placed, agents_of, effective_name, meshes_of
+from meshd.manifest.model import AgentDocument, Document, MeshDocument, Prompt, Tool
+from meshd.manifest.nodes import Node, value_span
+from meshd.manifest.unsupported import unsupported
+from meshd.manifest.values import Later
+
+_DEFAULT_CALL = ("spec", "defaults", "call")
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A name, and the path to what says it."""
+
+    name: str
+    node: Node
+    path: tuple[str | int, ...]
+
+    @property
+    def span(self) -> Span:
+        return value_span(self.node, *self.path)
+
+
+def check(documents: Sequence[Placed[Document]], project_root: str) -> tuple[Diagnostic, ...]:
+    """Return everything that valid documents may not say, alone or together."""
+    agents, meshes = agents_of(documents), meshes_of(documents)
+    found = [*_one_mesh(meshes), *_agent_clashes(agents), *_port_clashes(agents)]
+    for placed in documents:
+        found += unsupported(placed.document, placed.node)
+    for mesh in meshes:
+        found += call_problems(mesh.document.spec.defaults.call, mesh.node, _DEFAULT_CALL)
+    for agent in agents:
+        found += agent_problems(agent.document, agent.node, project_root)
+        found += _offer_clashes(agent)
+    return in_file_order(found)
+
+
+def _one_mesh(meshes: list[Placed[MeshDocument]]) -> Iterator[Diagnostic]:
+    for placed in meshes[1:]:
+        yield Diagnostic(
+            code="M201",
+            message="there is more than one document of kind `Mesh`",
+            span=value_span(placed.node, "kind"),
+            hint="put all settings of the mesh into one",
+            related=(Related(value_span(meshes[0].node, "kind"), "the first one"),),
+        )
+
+
+def _agent_clashes(agents: list[Placed[AgentDocument]]) -> Iterator[Diagnostic]:
+    named = [
+        _Named(agent_key(metadata.name, metadata.namespace), placed.node, ("metadata", "name"))
+        for placed in agents
+        for metadata in (placed.document.metadata,)
+        if not isinstance(metadata.name, Later) and not isinstance(metadata.namespace, Later)
+    ]
+    return _clashes("M200", "two agents have the name", named, "rename one of the two")
+
+
+def _offer_clashes(agent: Placed[AgentDocument]) -> Iterator[Diagnostic]:
+    spec, node = agent.document.spec, agent.node
+    hint = "give one of the two another `name`"
+    tools = _effective_names("tools", spec.tools, node)
+    yield from _clashes("M202", "two tools of this agent have the name", tools, hint)
+    prompts = _effective_names("prompts", spec.prompts, node)
+    yield from _clashes("M204", "two prompts of this agent have the name", prompts, hint)
+    uris = [
+        _Named(resource.uri, node, ("spec", "resources", index, "uri"))
+        for index, resource in enumerate(spec.resources)
+        if not isinstance(resource.uri, Later)
+    ]
+    problem = "two resources of this agent have the address"
+    yield from _clashes("M203", problem, uris, "remove one of the two")
+
+
+def _effective_names(
+    key: str, offers: Sequence[Tool] | Sequence[Prompt], node: Node
+) -> Iterator[_Named]:
+    for index, offer in enumerate(offers):
+        name = effective_name(offer.callable, offer.name)
+        said = "callable" if offer.name is None else "name"
+        if not isinstance(offer.name or offer.callable, Later):
+            yield _Named(name, node, ("spec", key, index, said))
+
+
+def _port_clashes(agents: list[Placed[AgentDocument]]) -> Iterator[Diagnostic]:
+    fixed = [
+        _Named(f"{http.host}:{http.port}", placed.node, ("spec", "http", "port"))
+        for placed in agents
+        for http in (placed.document.spec.http,)
+        if http.port and not isinstance(http.port, Later) and not isinstance(http.host, Later)
+    ]
+    hint = "use another port, or 0 for any free one"
+    yield from _clashes("M206", "two agents listen on", fixed, hint)
+
+
+def _clashes(code: str, problem: str, named: Iterable[_Named], hint: str) -> Iterator[Diagnostic]:
+    first: dict[str, _Named] = {}
+    for one in named:
+        other = first.setdefault(one.name, one)
+        if other is not one:
+            yield Diagnostic(
+                code=code,
+                message=f"{problem} `{shortened(one.name)}`",
+                span=one.span,
+                hint=hint,
+                related=(Related(other.span, "first here"),),
+            )
