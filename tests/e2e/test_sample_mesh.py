@@ -49,5 +49,4 @@ async def test_a_trip_is_planned_over_two_hops(sample_mesh: Mesh, mode: Mode) ->
         answer = await client.call_tool("plan_trip", {"city": "Oslo"})
 
     plan: dict[str, Any] = (answer.structured_content or {})["result"]
-    assert plan
-    assert "Oslo" in str(plan)
+    assert plan["city"] == "Oslo"
