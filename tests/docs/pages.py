@@ -1,0 +1,95 @@
+"""The pages of the documentation and the blocks of code in them.
+
+A comment before a block says what the block is: `<!-- file: src/rota.py -->` that a reader saves it
+under this name, `<!-- wrong -->` that it shows a mistake; `<!-- file: oncall.yaml; wrong -->` both.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FENCE = re.compile(
+    r"(?:^<!--\s*(?P<label>[^\n]*?)\s*-->\n)?"
+    r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$",
+    re.MULTILINE | re.DOTALL,
+)
+INDENTED = re.compile(r"(?:(?<=\n\n)|\A)(?: {4}.*\n)+", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block of code: `start` is where its text begins in the page, `line` its first line."""
+
+    page: str
+    line: int
+    start: int
+    language: str
+    text: str
+    file: str = ""
+    wrong: bool = False
+
+    @property
+    def id(self) -> str:
+        """Where to find it."""
+        return f"{self.page}:{self.line}"
+
+
+def pages() -> list[Path]:
+    """Return every page of the documentation."""
+    found = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    return found + sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """Yield the fenced blocks of a page."""
+    name, text = str(page.relative_to(ROOT)), page.read_text(encoding="utf-8")
+    for match in FENCE.finditer(text):
+        said = [part.strip() for part in (match["label"] or "").split(";")]
+        files = [part.removeprefix("file:").strip() for part in said if part.startswith("file:")]
+        start = match.start("text")
+        yield Block(
+            page=name,
+            line=text.count("\n", 0, start) + 1,
+            start=start,
+            language=match["language"],
+            text=match["text"],
+            file=files[0] if files else "",
+            wrong="wrong" in said,
+        )
+
+
+def all_blocks() -> list[Block]:
+    """Return the fenced blocks of all pages."""
+    return [block for page in pages() for block in blocks(page)]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that a page shows, and what the page says that it prints."""
+
+    text: str
+    output: str
+
+
+def commands(block: Block) -> list[Command]:
+    """Return the commands of a `console` block, each after its `$`."""
+    parts = re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]
+    splits = (re.sub(r"\\\n\s*", "", part).partition("\n") for part in parts)
+    return [Command(command, output) for command, _, output in splits]
+
+
+def command_lines(page: Path) -> Iterator[str]:
+    """Yield every `meshd …` that a page tells its readers to type, in blocks and in sentences."""
+    text = page.read_text(encoding="utf-8")
+    for block in blocks(page):
+        if block.language == "console":
+            yield from (command.text for command in commands(block))
+        elif block.language in {"sh", ""}:
+            yield from re.sub(r"\\\n\s*", "", block.text).splitlines()
+    prose = FENCE.sub("", text)
+    for match in INDENTED.finditer(prose):
+        yield from (line.strip() for line in match[0].splitlines())
+    if "docs/decisions" not in str(page):  # they weigh what might be
+        yield from re.findall(r"`(meshd [a-z][^`\n]*)`", prose)
