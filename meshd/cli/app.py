@@ -6,8 +6,10 @@
 
 import argparse
 import gc
+import os
 import re
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -37,7 +39,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise the usage error, with the name that comes nearest to a wrong one."""
-        choice = re.fullmatch(r"argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)", message)
+        choice = re.fullmatch(
+            r"argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)", message
+        )
         if choice is None:
             raise UsageError(message, f"see `{self.prog} --help`")
         argument, word, known = choice.groups()
@@ -114,12 +118,8 @@ def _add_run(command: Parser) -> None:
 
 def _add_call(command: Parser) -> None:
     _add_tool(command)
-    command.add_argument(
-        "arguments", nargs="*", metavar="KEY=VALUE", help="arguments of the tool"
-    )
-    command.add_argument(
-        "--json", default="", metavar="OBJECT", help="arguments as a JSON object"
-    )
+    command.add_argument("arguments", nargs="*", metavar="KEY=VALUE", help="arguments of the tool")
+    command.add_argument("--json", default="", metavar="OBJECT", help="arguments as a JSON object")
     command.add_argument(
         "--timeout", default="60s", metavar="DURATION", help="how long to wait (60s)"
     )
@@ -220,7 +220,16 @@ def main() -> None:
     """Run the command line and exit with its status."""
     # Importing makes much that lives as long as the process, and nothing to collect.
     gc.disable()
-    sys.exit(execute(sys.argv[1:]))
+    leave(execute(sys.argv[1:]))
+
+
+def leave(status: int) -> None:
+    """Exit, without waiting for callables that still run in threads: their time is over."""
+    if any(not thread.daemon for thread in threading.enumerate()[1:]):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def execute(arguments: Sequence[str]) -> int:
