@@ -5,6 +5,7 @@ do not apply to user callables.
 """
 
 import json
+import logging
 from typing import Any, cast
 
 import orjson
@@ -13,7 +14,6 @@ from fastmcp.exceptions import (
     PromptError,
     ResourceError,
     ToolError,
-    ValidationError,
 )
 from fastmcp.prompts import Message, Prompt
 from fastmcp.prompts.base import PromptArgument, PromptResult
@@ -32,7 +32,7 @@ from pydantic import AnyUrl, BaseModel, PrivateAttr
 
 from meshd.domain.signature import ToolSignature
 from meshd.domain.spec import Hints, JsonValue
-from meshd.errors import ArgumentsRejected, CallError
+from meshd.errors import CallError
 from meshd.plan.model import ToolPlan
 from meshd.runtime.offer import RunningOffer
 from meshd.runtime.tool import OnChunk, RunningTool
@@ -71,8 +71,6 @@ class MeshTool(Tool):
         try:
             given = contexts(signature)
             value = await self._running.call(arguments, given=given, on_chunk=on_chunk)
-        except ArgumentsRejected as error:
-            raise ValidationError(str(error)) from error
         except CallError as error:
             raise for_client(error, ToolError) from None
         if isinstance(value, InputRequiredResult):
@@ -172,7 +170,8 @@ def for_client(error: CallError, kind: type[FastMCPError]) -> Exception:
         kind is not ToolError or raised.error.code == MISSING_REQUIRED_CLIENT_CAPABILITY
     ):
         return raised
-    return kind(str(error))
+    # What went wrong is in meshd's own log already.
+    return kind(str(error), log_level=logging.DEBUG)
 
 
 def contexts(signature: ToolSignature) -> dict[str, Any]:

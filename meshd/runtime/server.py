@@ -5,13 +5,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from typing import Any
 
 from fastmcp import FastMCP
-from fastmcp.exceptions import ToolError, ValidationError
+from fastmcp.exceptions import ToolError
 from fastmcp.tools.base import InputRequiredToolResult
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from meshd.domain.spec import JsonValue
-from meshd.errors import ArgumentsRejected, ToolFailed
+from meshd.errors import CallError, ToolFailed
 from meshd.plan.model import AgentPlan
 from meshd.runtime.components import MeshPrompt, MeshResource, MeshTemplate, MeshTool
 from meshd.runtime.offer import RunningOffer
@@ -78,9 +78,10 @@ class AgentServer:
         async def call(arguments: dict[str, JsonValue]) -> JsonValue:
             try:
                 result = await self._server.call_tool(tool.name, arguments)
-            except ValidationError as error:
-                raise ArgumentsRejected(str(error), provider=tool.provider) from None
             except ToolError as error:
+                # The tool's own typed error, which it turned into FastMCP's for the client.
+                if isinstance(error.__context__, CallError):
+                    raise error.__context__ from None
                 raise ToolFailed(str(error), provider=tool.provider) from None
             if isinstance(result, InputRequiredToolResult):
                 raise ToolFailed(

@@ -94,6 +94,7 @@ class RunningTool:
         except ArgumentsRejected as error:
             if error.provider:  # from a call that this tool made
                 raise self._failed(error) from error
+            logger.info("%s: %s", self.provider, error)
             raise ArgumentsRejected(str(error), provider=self.provider) from None
         except ResultRejected as error:
             if error.provider:
