@@ -27,9 +27,10 @@ from meshd.domain.spec import (
 )
 from meshd.manifest import model
 from meshd.manifest.documents import Placed, agents_of, effective_name, meshes_of
-from meshd.manifest.model import AgentDocument, Document, Section
+from meshd.manifest.model import AgentDocument, Document
 from meshd.manifest.nodes import Node, Step, find, key_span, value_span
 from meshd.manifest.paths import absolute
+from meshd.manifest.sections import Section, settings_of
 
 Origins = dict[str, Span]
 
@@ -75,12 +76,12 @@ class _Place:
     def origins(self, section: Section, names: Dictionary[str, str]) -> Origins:
         """Return the places of the fields that are set, under their names in the spec."""
         keys = _keys(type(section))
-        return {names.get(name, name): self.value(keys[name]) for name in section.model_fields_set}
+        return {names.get(name, name): self.value(keys[name]) for name in section.fields_set}
 
 
 @cache
 def _keys(section: type[Section]) -> dict[str, str]:
-    return {name: field.alias or name for name, field in section.model_fields.items()}
+    return {name: declared.key or name for name, declared in settings_of(section).items()}
 
 
 def _document(placed: Placed[Any]) -> _Place:
@@ -201,7 +202,7 @@ def _parameter(name: str, parameter: model.Parameter, place: _Place) -> Paramete
         name=name,
         schema=parameter.json_schema,
         type=parameter.type,
-        has_default="default" in parameter.model_fields_set,
+        has_default="default" in parameter.fields_set,
         default=parameter.default,
         description=parameter.description,
         hide=parameter.hide,

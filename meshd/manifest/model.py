@@ -7,11 +7,7 @@ effect. Pure: these classes know nothing of files. Long, so that the whole langu
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, cast
-
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
+from typing import TYPE_CHECKING, Literal
 
 from meshd.manifest.scalars import (
     AgentName,
@@ -29,72 +25,10 @@ from meshd.manifest.scalars import (
     ToolName,
     TypeReference,
     Version,
-    either,
 )
+from meshd.manifest.sections import Section, either, setting
 
 API_VERSION = "meshd.dev/v1"
-
-Change = Literal["none", "rewire", "reload", "restart"]
-"""What a change costs: nothing, new wiring of consumers, a reload in place, or a new process."""
-
-
-def setting(  # noqa: PLR0913  (declarations are read by their keywords)
-    default: Any = PydanticUndefined,
-    *,
-    about: str,
-    change: Change,
-    key: str | None = None,
-    since: str = "0.1.0",
-    later: bool = False,
-    written: str | None = None,
-) -> Any:
-    """Declare a field: what it means, what changing it costs, its YAML key, its first release.
-
-    `written` is the default as a manifest would say it, where that is not the value itself.
-    """
-    extra: dict[str, Any] = {"x-since": since, "x-change": change}
-    if written is not None:
-        extra["default"] = written
-    if later:
-        extra["x-later"] = True
-    text = f"{about} Not supported yet." if later else about
-    if isinstance(default, dict | list | Section):
-        shared = cast("Any", default)
-        return Field(
-            default_factory=lambda: shared, description=text, alias=key, json_schema_extra=extra
-        )
-    return Field(default, description=text, alias=key, json_schema_extra=extra)
-
-
-def extra_of(field: FieldInfo) -> dict[str, Any]:
-    """Return what `setting` noted besides pydantic's own: `x-since`, `x-change`, `x-later`."""
-    return cast("dict[str, Any]", field.json_schema_extra or {})
-
-
-class Section(BaseModel):
-    """A mapping of the language: known keys only, besides those that begin with `x-`."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        defer_build=True,
-        json_schema_extra={"patternProperties": {"^x-": {}}},
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_free_keys(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        section = cast("dict[str, Any]", data)
-        if any(key.startswith("x-") for key in section):
-            return {key: value for key, value in section.items() if not key.startswith("x-")}
-        return section
-
-    @classmethod
-    def known_keys(cls) -> dict[str, FieldInfo]:
-        """Return the fields by their YAML keys, in order of declaration."""
-        return {field.alias or name: field for name, field in cls.model_fields.items()}
 
 
 class SecretReference(Section):

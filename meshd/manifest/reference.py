@@ -61,10 +61,10 @@ def _references(schema: Schema, place: str) -> Iterator[tuple[str, str]]:
             yield name, place
     for branch in _branches(schema):
         yield from _references(branch, place)
-    if isinstance(items := schema.get("items"), dict):
-        yield from _references(items, f"{place}[]")
-    if isinstance(values := schema.get("additionalProperties"), dict):
-        yield from _references(values, f"{place}.*")
+    if "items" in schema:
+        yield from _references(schema["items"], f"{place}[]")
+    if "additionalProperties" in schema:
+        yield from _references(schema["additionalProperties"], f"{place}.*")
 
 
 def _table(section: Schema) -> str:
@@ -111,9 +111,7 @@ def _type(schema: Schema) -> str:
         case "array":
             return f"list of {_words(schema['items'])}"
         case "object":
-            values = schema.get("additionalProperties")
-            inner = _words(values) if isinstance(values, dict) and values else "any value"
-            return f"mapping of names to {inner}"
+            return f"mapping of names to {_words(schema['additionalProperties'])}"
         case str() as name:
             return name
         case _:

@@ -1,4 +1,4 @@
-"""The scalar types of the manifest language, as pydantic types with a JSON Schema each.
+"""The scalar types of the manifest language, each with its JSON Schema.
 
 Each accepts its own YAML type, text supplied by an interpolation (which it parses), and `Later`
 text whose input is not known yet (which it leaves as it is). Errors are `PydanticCustomError` of
@@ -7,20 +7,13 @@ type `meshd` whose message is ready to print and whose context may carry a `hint
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Union
+from typing import Annotated, Any
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    Discriminator,
-    PlainValidator,
-    Tag,
-    WithJsonSchema,
-)
 from pydantic_core import PydanticCustomError
 
 from meshd.diagnostics.text import shortened
 from meshd.domain import names
+from meshd.manifest.sections import ScalarType
 from meshd.manifest.values import FloatText, IntText, Later, Supplied, plain
 
 INTERPOLATION: dict[str, Any] = {
@@ -113,10 +106,8 @@ def read_flag(value: Any) -> bool | Later:
 
 _YAML_1_1 = frozenset({"yes", "no", "on", "off", "y", "n"})
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 DURATION_PATTERN = rf"(?:{_NUMBER}(?:ms|s|m|h|d)){{1,8}}"
-SIZE_PATTERN = rf"{_NUMBER}(?:B|KB|MB|GB|KiB|MiB|GiB)"
 PERCENT_PATTERN = rf"{_NUMBER}%"
 
 
@@ -131,18 +122,6 @@ def read_duration(value: Any) -> float | Later:
         parts = re.findall(r"([0-9.]+)(ms|s|m|h|d)", value)
         return sum(float(number) * _SECONDS[unit] for number, unit in parts)
     raise problem(f"expected a duration, found {described(value)}", "write `250ms`, `30s`, `1m30s`")
-
-
-def read_size(value: Any) -> int | Later:
-    """Accept `512KiB`, `10MB`; return bytes."""
-    if isinstance(value, Later):
-        return value
-    if isinstance(value, str) and re.fullmatch(SIZE_PATTERN, value):
-        number, unit = re.findall(r"([0-9.]+)([A-Za-z]+)", value)[0]
-        return int(float(number) * _BYTES[unit])
-    raise problem(
-        f"expected a size with a unit, found {described(value)}", "write `512KiB`, `10MB`"
-    )
 
 
 def read_percent(value: Any) -> float | Later:
@@ -192,33 +171,28 @@ _MODULE_ANYWHERE = rf"{_WORD_ANYWHERE}(?:\.{_WORD_ANYWHERE})*"
 _REFERENCE_HINT = "write `package.module:name`"
 
 
-def _typed(reader: Callable[[Any], Any], words: str, schema: dict[str, Any]) -> tuple[Any, ...]:
-    """Return the pydantic metadata of a scalar: its reader, and its schema or an interpolation."""
-    own = {"description": words, **schema}
-    return PlainValidator(reader), WithJsonSchema({"anyOf": [own, INTERPOLATION]})
-
-
 def _text(pattern: str, **more: Any) -> dict[str, Any]:
     return {"type": "string", "pattern": f"^(?:{pattern})$", **more}
 
 
-Text = Annotated[str, PlainValidator(read_text), WithJsonSchema({"type": "string"})]
-Integer = Annotated[int, *_typed(read_integer, "whole number", {"type": "integer"})]
-Flag = Annotated[bool, *_typed(read_flag, "`true` or `false`", {"type": "boolean"})]
+Text = Annotated[str, ScalarType(read_text, "string", {"type": "string"}, False)]
+Integer = Annotated[int, ScalarType(read_integer, "whole number", {"type": "integer"})]
+Flag = Annotated[bool, ScalarType(read_flag, "`true` or `false`", {"type": "boolean"})]
 Duration = Annotated[
-    float, *_typed(read_duration, "duration, such as `30s`", _text(DURATION_PATTERN))
+    float, ScalarType(read_duration, "duration, such as `30s`", _text(DURATION_PATTERN))
 ]
-Size = Annotated[int, *_typed(read_size, "size, such as `10MB`", _text(SIZE_PATTERN))]
 Percent = Annotated[
-    float, *_typed(read_percent, "percentage, such as `20%`", _text(PERCENT_PATTERN))
+    float, ScalarType(read_percent, "percentage, such as `20%`", _text(PERCENT_PATTERN))
 ]
-Version = Annotated[str, *_typed(read_version, "version, such as `1.4.0`", _text(_VERSION_PATTERN))]
+Version = Annotated[
+    str, ScalarType(read_version, "version, such as `1.4.0`", _text(_VERSION_PATTERN))
+]
 Constraint = Annotated[
-    str, *_typed(read_constraint, 'constraint, such as `">=1.2,<2"`', {"type": "string"})
+    str, ScalarType(read_constraint, 'constraint, such as `">=1.2,<2"`', {"type": "string"})
 ]
 AgentName = Annotated[
     str,
-    *_typed(
+    ScalarType(
         checked(names.agent_name_problem),
         "lowercase letters, digits and `-`, at most 50",
         _text(r"(?!.*--)[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?"),
@@ -226,7 +200,7 @@ AgentName = Annotated[
 ]
 Namespace = Annotated[
     str,
-    *_typed(
+    ScalarType(
         checked(names.namespace_problem),
         "lowercase letters, digits and `-`",
         _text(r"(?!.*--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"),
@@ -234,7 +208,7 @@ Namespace = Annotated[
 ]
 ToolName = Annotated[
     str,
-    *_typed(
+    ScalarType(
         checked(names.tool_name_problem),
         "letters, digits, `_` and `-`",
         _text(r"[A-Za-z0-9_-]{1,128}"),
@@ -242,7 +216,7 @@ ToolName = Annotated[
 ]
 Capability = Annotated[
     str,
-    *_typed(
+    ScalarType(
         checked(names.capability_problem),
         "capability, such as `weather.forecast`",
         _text(r"[a-zA-Z][a-zA-Z0-9_-]*(?:\.[a-zA-Z][a-zA-Z0-9_-]*)*", maxLength=100),
@@ -250,7 +224,7 @@ Capability = Annotated[
 ]
 CallableReference = Annotated[
     str,
-    *_typed(
+    ScalarType(
         matching(
             CALLABLE_PATTERN, "the name of a callable", f"{_REFERENCE_HINT}, or `object.method`"
         ),
@@ -260,7 +234,7 @@ CallableReference = Annotated[
 ]
 Reference = Annotated[
     str,
-    *_typed(
+    ScalarType(
         matching(REFERENCE_PATTERN, "the name of an object in a module", _REFERENCE_HINT),
         "`module:name`",
         _text(rf"{_MODULE_ANYWHERE}:{_MODULE_ANYWHERE}"),
@@ -268,30 +242,10 @@ Reference = Annotated[
 ]
 TypeReference = Annotated[
     str,
-    *_typed(
+    ScalarType(
         matching(TYPE_PATTERN, "the name of a type", "write `datetime`, or `package.module:Class`"),
         "the name of a type, or `module:Class`",
         _text(rf"{_MODULE_ANYWHERE}:{_MODULE_ANYWHERE}|{_WORD_ANYWHERE}"),
     ),
 ]
-Json = Annotated[Any, BeforeValidator(plain)]
-
-
-TEXT, LIST, MAPPING = "\0text", "\0list", "\0mapping"
-"""Names of union branches in the paths of errors; no key of a manifest can be one of them."""
-
-
-def shape(value: Any) -> str:
-    """Name the branch of a union by the YAML shape of the value."""
-    if isinstance(value, dict | BaseModel):
-        return MAPPING
-    return LIST if isinstance(value, list) else TEXT
-
-
-def either(**branches: Any) -> Any:
-    """Return a union whose branch is chosen by the YAML shape, so that errors speak of one branch.
-
-    The branches are given as `text=`, `list=` and `mapping=`.
-    """
-    tagged = tuple(Annotated[kind, Tag(f"\0{name}")] for name, kind in branches.items())
-    return Annotated[Union[tagged], Discriminator(shape)]  # noqa: UP007  (made from a tuple)
+Json = Annotated[Any, ScalarType(plain, "any value", {}, False)]

@@ -8,15 +8,15 @@ from functools import cache
 from typing import Any, cast
 
 from meshd.diagnostics.model import Diagnostic
-from meshd.manifest.model import Section, extra_of
 from meshd.manifest.nodes import Node, Step, key_span
+from meshd.manifest.sections import Section, settings_of
 from meshd.manifest.values import Later
 
 
 def unsupported(section: Section, node: Node, path: tuple[Step, ...] = ()) -> Iterator[Diagnostic]:
     """Yield a diagnostic for each field at or below the section that is set but not supported."""
     later = _later(type(section))
-    for name in section.model_fields_set:
+    for name in section.fields_set:
         value = getattr(section, name)
         if name in later:
             key, default = later[name]
@@ -28,7 +28,7 @@ def unsupported(section: Section, node: Node, path: tuple[Step, ...] = ()) -> It
                     hint="remove it; this release would ignore it",
                 )
         else:
-            yield from _below(value, node, (*path, _key(section, name)))
+            yield from _below(value, node, (*path, settings_of(type(section))[name].key or name))
 
 
 def _below(value: Any, node: Node, path: tuple[Step, ...]) -> Iterator[Diagnostic]:
@@ -46,16 +46,11 @@ def _below(value: Any, node: Node, path: tuple[Step, ...]) -> Iterator[Diagnosti
             yield from unsupported(item, node, (*path, key))
 
 
-def _key(section: Section, name: str) -> str:
-    return type(section).model_fields[name].alias or name
-
-
 @cache
 def _later(section: type[Section]) -> dict[str, tuple[str, Any]]:
     """Return the unsupported fields of a section by name, with their keys and defaults."""
-    found: dict[str, tuple[str, Any]] = {}
-    for name, field in section.model_fields.items():
-        if extra_of(field).get("x-later"):
-            default = field.get_default(call_default_factory=True)
-            found[name] = (field.alias or name, default)
-    return found
+    return {
+        name: (declared.key or name, declared.default)
+        for name, declared in settings_of(section).items()
+        if declared.later
+    }

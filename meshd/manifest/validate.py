@@ -5,19 +5,19 @@ shows what an interpolation supplied.
 """
 
 from collections.abc import Iterable
-from functools import cache
-from typing import Any, cast, get_args, get_origin
+from typing import Any, cast
 
-from pydantic import ValidationError
+from pydantic_core import ValidationError
 
 from meshd.diagnostics.model import Diagnostic
 from meshd.diagnostics.suggest import closest
 from meshd.diagnostics.text import shortened
 from meshd.manifest.documents import Placed
 from meshd.manifest.interpolate import Interpolation
-from meshd.manifest.model import API_VERSION, KINDS, Document, Section
+from meshd.manifest.model import API_VERSION, KINDS, Document
 from meshd.manifest.nodes import Mapping, Node, Scalar, Step, find, key_span, value_span
-from meshd.manifest.scalars import LIST, MAPPING, TEXT, described
+from meshd.manifest.scalars import described
+from meshd.manifest.sections import LIST, MAPPING, TEXT, Section, section_in
 from meshd.manifest.values import Supplied
 
 MAX_PROBLEMS = 100
@@ -40,7 +40,7 @@ def validate(
         return None, (*_version_problems(node), _kind_problem(node, kind))
     data = interpolation.value_of(node)
     try:
-        return Placed(model.model_validate(data), node), ()
+        return Placed(model.read(data), node), ()
     except ValidationError as error:
         return None, tuple(_problems(error, model, node))
 
@@ -172,7 +172,7 @@ def _section_at(model: type[Section], path: tuple[Step, ...]) -> type[Section]:
         if levels:
             levels -= 1
             continue
-        inner, levels = _inner(model.known_keys()[str(step)].annotation)
+        inner, levels = section_in(model.known_keys()[str(step)].annotation)
         if inner is None:
             break
         model = inner
@@ -182,27 +182,10 @@ def _section_at(model: type[Section], path: tuple[Step, ...]) -> type[Section]:
 def _section_with(key: str, section: type[Section]) -> str | None:
     """Return the key of a section directly below that knows the key."""
     for name, field in section.known_keys().items():
-        inner, levels = _inner(field.annotation)
+        inner, levels = section_in(field.annotation)
         if inner is not None and levels == 0 and key in inner.known_keys():
             return name
     return None
-
-
-@cache
-def _inner(annotation: Any) -> tuple[type[Section] | None, int]:
-    """Return the section in a type, and how many lists and mappings of names are around it."""
-    if isinstance(annotation, type) and get_origin(annotation) is None:
-        return (annotation, 0) if issubclass(annotation, Section) else (None, 0)
-    arounds = 1 if get_origin(annotation) in {list, dict} else 0
-    for part in get_args(annotation):
-        section, levels = _inner(part) if _is_hashable(part) else (None, 0)
-        if section is not None:
-            return section, levels + arounds
-    return None, 0
-
-
-def _is_hashable(part: Any) -> bool:
-    return get_origin(part) is not None or isinstance(part, type)
 
 
 def _dotted(path: tuple[Step, ...]) -> str:
