@@ -15,6 +15,7 @@ FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
+COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n", re.MULTILINE)
 INDENTED = re.compile(r"(?:(?<=\n\n)|\A)(?: {4}.*\n)+", re.MULTILINE)
 
 
@@ -67,17 +68,25 @@ def all_blocks() -> list[Block]:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command that a page shows, and what the page says that it prints."""
+    """A command that a page shows, what it is said to print, and where in the page that begins."""
 
     text: str
     output: str
+    start: int
 
 
 def commands(block: Block) -> list[Command]:
     """Return the commands of a `console` block, each after its `$`."""
-    parts = re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]
-    splits = (re.sub(r"\\\n\s*", "", part).partition("\n") for part in parts)
-    return [Command(command, output) for command, _, output in splits]
+    found = list(COMMAND.finditer(block.text))
+    ends = [match.start() for match in found[1:]] + [len(block.text)]
+    return [
+        Command(
+            text=re.sub(r"\\\n\s*", "", match[1]),
+            output=block.text[match.end() : end],
+            start=block.start + match.end(),
+        )
+        for match, end in zip(found, ends, strict=True)
+    ]
 
 
 def command_lines(page: Path) -> Iterator[str]:

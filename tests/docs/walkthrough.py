@@ -17,11 +17,16 @@ from pathlib import Path
 
 from tests.docs.pages import ROOT, Block, Command, blocks, commands
 from tests.e2e.mesh import STOP_SECONDS, Mesh, kill, wait_until_ready
+from tests.tools.node import npm_program
 
 PROGRAMS = {
+    "@modelcontextprotocol/inspector": [
+        "MCP_INSPECTOR_SECRET_STORE=memory",
+        *npm_program("inspector"),
+    ],
     "meshd": [sys.executable, "-m", "meshd"],
     "python": [sys.executable],
-    "pytest": [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"],
+    "pytest": [sys.executable, "-m", "pytest", "-p", "no:asyncio", "-p", "no:cacheprovider"],
 }
 ENDPOINT = re.compile(r"^(\S+) .*127\.0\.0\.1:(\d+)/mcp$", re.MULTILINE)
 VARYING = (
@@ -67,6 +72,8 @@ class Walk:
         # Variables before a command, as in a shell.
         variables = [word for word in words if re.match(r"[A-Z_]+=", word)]
         program, *rest = words[len(variables) :]
+        if program == "npx":
+            program, *rest = rest
         typed = ["env", *variables, *PROGRAMS[program], *rest]
         if program == "meshd" and rest[0] == "run":
             return self._run(typed, command)
@@ -157,12 +164,14 @@ def rewrite(page: Path) -> None:
             results = list(walk.results(page))
         finally:
             walk.end()
-    for block, command, printed in reversed(results):
-        if not same(command.output, printed):
-            old, new = command.output, printed.rstrip("\n") + "\n"
-            at = text.index(f"{command.text}\n{old}", block.start) + len(command.text) + 1
-            gap = "\n" if old.endswith("\n\n") else ""
-            text = text[:at] + (new if printed.strip() else "") + gap + text[at + len(old) :]
+    for _, command, printed in reversed(results):
+        if same(command.output, printed):
+            continue
+        if "…" in command.output or "Traceback" in printed:
+            print(f"{page.name}: $ {command.text}\n{printed}", file=sys.stderr)
+        else:
+            before, after = text[: command.start], text[command.start + len(command.output) :]
+            text = before + (printed if printed.strip() else "") + after
     page.write_text(text, encoding="utf-8")
 
 
