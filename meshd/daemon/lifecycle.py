@@ -85,7 +85,9 @@ async def run_mesh(
         async with contextlib.AsyncExitStack() as stack:
             admin = admin_app(mesh, mesh.stop)
             private = listen_privately(state.socket)
-            await stack.enter_async_context(http_serving(admin, private, stages.clock, grace_seconds=1))
+            await stack.enter_async_context(
+                http_serving(admin, private, stages.clock, grace_seconds=1)
+            )
             with stages.stage("start the HTTP servers"):
                 for key, agent in agents.items():
                     await stack.enter_async_context(

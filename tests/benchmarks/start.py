@@ -99,9 +99,7 @@ def sample(agents: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         write_mesh(Path(name), agents)
         command = [sys.executable, __file__, name]
-        done = subprocess.run(  # noqa: S603
-            command, check=True, stdout=subprocess.PIPE, text=True
-        )
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
