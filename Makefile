@@ -54,8 +54,8 @@ conformance: install-dev ## run the official MCP conformance suite
 soak: install-dev ## run the long tests (minutes)
 	@$(BIN)/pytest -m soak --hypothesis-profile=explore
 
-bench: install-dev ## measure, and write docs/performance/
-	@$(BIN)/pytest -m benchmark -s
+bench: install-dev ## measure, and print the figures of docs/performance/
+	@for script in tests/benchmarks/*.py; do echo "--- $$script"; $(BIN)/python $$script; done
 
 docs: install-dev ## write schemas/ and docs/reference/ from the code
 	@$(BIN)/python -m tests.tools.generate

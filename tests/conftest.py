@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import settings
 
-TIMEOUT_SECONDS = {"e2e": 60, "conformance": 180, "benchmark": 300, "soak": 3600}
+TIMEOUT_SECONDS = {"e2e": 60, "conformance": 180, "soak": 3600}
 
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=5000)

@@ -115,14 +115,12 @@ def main() -> None:
     }
     small, large = median[SMALL], median[LARGE]
     further = LARGE - SMALL
-    print(f"import FastMCP:                           {small['import FastMCP'] * 1000:6.0f} ms")
-    print(f"from then until {SMALL} agents serve:           {small['serving'] * 1000:6.0f} ms")
-    print(
-        f"from then until {SMALL} agents have answered:   {small['all have answered'] * 1000:6.0f} ms"
-    )
+    print(f"import FastMCP                {small['import FastMCP'] * 1000:6.0f} ms")
+    print(f"until {SMALL} agents serve         {small['serving'] * 1000:6.0f} ms after that")
+    print(f"until {SMALL} agents have answered {small['all have answered'] * 1000:6.0f} ms after that")
     each_ms = (large["serving"] - small["serving"]) / further * 1000
     each_kilobytes = (large["kilobytes"] - small["kilobytes"]) / further
-    print(f"a further agent in the process:           {each_ms:6.1f} ms, {each_kilobytes:.0f} KB")
+    print(f"a further agent in the process {each_ms:5.1f} ms, {each_kilobytes:.0f} KB")
 
 
 if __name__ == "__main__":
