@@ -117,7 +117,8 @@ def main() -> None:
     further = LARGE - SMALL
     print(f"import FastMCP                {small['import FastMCP'] * 1000:6.0f} ms")
     print(f"until {SMALL} agents serve         {small['serving'] * 1000:6.0f} ms after that")
-    print(f"until {SMALL} agents have answered {small['all have answered'] * 1000:6.0f} ms after that")
+    answered = small["all have answered"] * 1000
+    print(f"until {SMALL} agents have answered {answered:6.0f} ms after that")
     each_ms = (large["serving"] - small["serving"]) / further * 1000
     each_kilobytes = (large["kilobytes"] - small["kilobytes"]) / further
     print(f"a further agent in the process {each_ms:5.1f} ms, {each_kilobytes:.0f} KB")

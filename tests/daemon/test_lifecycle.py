@@ -264,15 +264,19 @@ async def test_resources_prompts_objects_and_lifespan(tmp_path: Path) -> None:
         async with Client(f"{cart}/mcp") as client:
             assert (await client.call_tool("add", {"item": "tea"})).data == 1
             assert (await client.call_tool("add", {"item": "rice"})).data == 2
-            cities = await client.read_resource("shop://cities")
-            assert cities[0].text == '["Oslo","Rome"]'  # pyright: ignore[reportAttributeAccessIssue]
-            city = await client.read_resource("shop://city/Oslo")
-            assert city[0].text == "about Oslo"  # pyright: ignore[reportAttributeAccessIssue]
-            picture = await client.read_resource("shop://picture")
-            assert picture[0].mime_type == "image/png"
-            assert picture[0].blob == "iVBORw=="  # pyright: ignore[reportAttributeAccessIssue]
+            read = [
+                (await client.read_resource(uri))[0].model_dump(exclude={"meta"})
+                for uri in ("shop://cities", "shop://city/Oslo", "shop://picture")
+            ]
             prompt = await client.get_prompt("brief", {"city": "Oslo", "days": "3"})
-            assert prompt.messages[0].content.text == "plan 3 days in Oslo"  # pyright: ignore[reportAttributeAccessIssue]
+    assert read == [
+        {"uri": "shop://cities", "mime_type": "text/plain", "text": '["Oslo","Rome"]'},
+        {"uri": "shop://city/Oslo", "mime_type": "text/plain", "text": "about Oslo"},
+        {"uri": "shop://picture", "mime_type": "image/png", "blob": "iVBORw=="},
+    ]
+    assert [message.content.model_dump()["text"] for message in prompt.messages] == [
+        "plan 3 days in Oslo"
+    ]
 
 
 async def test_a_lifespan_that_raises_keeps_the_mesh_from_starting(tmp_path: Path) -> None:

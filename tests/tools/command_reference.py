@@ -1,7 +1,8 @@
 """The command line as a page of documentation, read from its own parser."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import cast
 
 from meshd.cli.app import parser
 
@@ -12,11 +13,11 @@ def command_reference() -> str:
 
 
 def _commands() -> Iterator[str]:
-    top = parser()
-    # argparse keeps its actions and subparsers private, and offers nothing else to read them by.
-    for action in top._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for name, command in sorted(action.choices.items()):
+    # argparse keeps its actions private, and offers nothing else to read them by.
+    for action in parser()._actions:
+        if action.nargs == argparse.PARSER:
+            commands = cast("Mapping[str, argparse.ArgumentParser]", action.choices)
+            for name, command in sorted(commands.items()):
                 yield from _section(f"meshd {name}", command)
 
 

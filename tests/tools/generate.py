@@ -6,9 +6,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from meshd.manifest.schema import schema_text
-
 from meshd.diagnostics.codes import CODES
+from meshd.manifest.schema import schema_text
 from tests.tools.command_reference import command_reference
 from tests.tools.manifest_reference import manifest_reference
 
