@@ -1,7 +1,5 @@
 """The linker binds each need to the tools that serve it, and explains each that it cannot bind."""
 
-from time import process_time
-
 import pytest
 
 from meshd.diagnostics.codes import CODES
@@ -292,31 +290,3 @@ def test_a_cycle_through_ten_thousand_tools_is_found() -> None:
     assert [d.code for d in found] == ["M302"]
     assert found[0].message.startswith("required needs form a cycle: `a0.t0 → a1.t1 → ")
     assert found[0].message.endswith(" → a10.t10 → 9988 more → a99.t9999 → a0.t0`")
-
-
-def many_on_one(length: int) -> MeshSpec:
-    consumers = [tool(f"t{n}", need("p", "c", version="^1")) for n in range(length)]
-    providers = [tool(f"p{n}", capability="c", version=f"1.{n}.0") for n in range(length)]
-    return mesh(agent("a", *consumers), agent("b", *providers))
-
-
-def all_missing(length: int) -> MeshSpec:
-    return mesh(
-        agent("a", *(tool(f"t{n}", need("p", f"sevice.number-{n}", n)) for n in range(length))),
-        agent("b", *(tool(f"p{n}", capability=f"service.{n}-thing") for n in range(length))),
-    )
-
-
-@pytest.mark.parametrize(
-    "spec",
-    [
-        pytest.param(long_chain(1_000), id="a chain"),
-        pytest.param(many_on_one(1_000), id="all needs on one capability"),
-        pytest.param(all_missing(500), id="nothing found"),
-    ],
-)
-def test_a_thousand_tools_are_linked_within_a_second(spec: MeshSpec) -> None:
-    started = process_time()
-    plan, _ = linked(spec)
-    assert process_time() - started < 1.0
-    assert plan.bindings
