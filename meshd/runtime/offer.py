@@ -1,7 +1,6 @@
 """A callable that is served as a resource or a prompt: its arguments come as text."""
 
 import inspect
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -9,10 +8,9 @@ from typing import Any, Protocol
 from meshd.domain.signature import ToolSignature
 from meshd.domain.spec import JsonValue
 from meshd.errors import ArgumentsRejected, CallError, ToolFailed
+from meshd.runtime.raised import described, log_raised
 from meshd.runtime.tool import ends_the_call
 from meshd.runtime.workers import Workers
-
-logger = logging.getLogger("meshd.tool")
 
 
 class OfferBody(Protocol):
@@ -75,8 +73,8 @@ class RunningOffer:
         except BaseException as error:
             if ends_the_call(error):
                 raise
-            logger.warning("%s of %s raised", self.offer.name, self._agent, exc_info=error)
-            raise ToolFailed(f"{type(error).__name__}: {error}", provider=self._agent) from error
+            log_raised(f"{self.offer.name} of {self._agent}", error)
+            raise ToolFailed(described(error), provider=self._agent) from error
 
     async def _value(self, bound: Any, given: Mapping[str, Any]) -> Any:
         body, mode = self.offer.body, self.signature.mode

@@ -16,6 +16,7 @@ from meshd.domain.spec import JsonValue
 from meshd.errors import ArgumentsRejected, CallError, ResultRejected, ToolFailed
 from meshd.runtime.edge import Edge
 from meshd.runtime.proxy import AsyncProxy, SyncProxy
+from meshd.runtime.raised import described, log_raised
 from meshd.runtime.workers import Workers
 
 logger = logging.getLogger("meshd.tool")
@@ -122,10 +123,8 @@ class RunningTool:
     def _failed(self, error: BaseException) -> ToolFailed:
         if isinstance(error, CallError):
             return ToolFailed(f"`{error.provider}` failed: {error}", provider=self.provider)
-        logger.warning("%s raised", self.provider, exc_info=error)
-        text = str(error)
-        kind = type(error).__name__
-        return ToolFailed(f"{kind}: {text}" if text else kind, provider=self.provider)
+        log_raised(self.provider, error)
+        return ToolFailed(described(error), provider=self.provider)
 
     def _runner(self, mode: Mode) -> Callable[..., Awaitable[JsonValue]]:
         if mode.is_generator:
