@@ -90,15 +90,18 @@ def commands(block: Block) -> list[Command]:
 
 
 def command_lines(page: Path) -> Iterator[str]:
-    """Yield every `meshd …` that a page tells its readers to type, in blocks and in sentences."""
-    text = page.read_text(encoding="utf-8")
+    """Yield every line that a page's blocks tell readers to type."""
     for block in blocks(page):
         if block.language == "console":
             yield from (command.text for command in commands(block))
-        elif block.language in {"sh", ""}:
+        elif block.language == "sh":
             yield from re.sub(r"\\\n\s*", "", block.text).splitlines()
-    prose = FENCE.sub("", text)
-    for match in INDENTED.finditer(prose):
+    for match in INDENTED.finditer(FENCE.sub("", page.read_text(encoding="utf-8"))):
         yield from (line.strip() for line in match[0].splitlines())
-    if "docs/decisions" not in str(page):  # they weigh what might be
-        yield from re.findall(r"`(meshd [a-z][^`\n]*)`", prose)
+
+
+def mentioned_commands(page: Path) -> list[str]:
+    """Return every `meshd …` in a page's sentences; decisions also weigh what does not exist."""
+    if page.parent.name == "decisions":
+        return []
+    return re.findall(r"`(meshd [a-z][^`\n…]*)`", FENCE.sub("", page.read_text(encoding="utf-8")))

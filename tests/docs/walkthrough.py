@@ -168,7 +168,7 @@ def rewrite(page: Path) -> None:
         if same(command.output, printed):
             continue
         if "…" in command.output or "Traceback" in printed:
-            print(f"{page.name}: $ {command.text}\n{printed}", file=sys.stderr)
+            sys.stderr.write(f"{page.name}: $ {command.text}\n{printed}\n")
         else:
             before, after = text[: command.start], text[command.start + len(command.output) :]
             text = before + (printed if printed.strip() else "") + after
