@@ -32,6 +32,7 @@ from meshd.callables.types import to_base64, type_name
 from meshd.domain.spec import JsonValue
 from meshd.errors import ResultRejected
 
+RESULT = "result"
 DEEPEST = 100
 """Levels of lists and objects inside each other."""
 LONGEST = 10_000
@@ -60,9 +61,12 @@ _LAZY = (Iterator, range, collections.abc.MappingView)
 _LISTS = (list, tuple, collections.deque, array.array, collections.UserList)
 
 
-def dump(value: Any) -> JsonValue:
-    """Return the value as JSON values, or raise `ResultRejected` naming the type and the place."""
-    return _Dump().value(value, "result")
+def dump(value: Any, place: str = RESULT) -> JsonValue:
+    """Return the value as JSON values, or raise `ResultRejected` naming the type and the place.
+
+    `place` is what the value is called in errors.
+    """
+    return _Dump().value(value, place)
 
 
 class _Dump:
@@ -154,19 +158,21 @@ def bounded(items: Iterable[Any], place: str) -> list[Any]:
 
 def unsendable(value: object, place: str) -> ResultRejected:
     """Return the error for a value that has no JSON form."""
+    problem = f"`{place}` is of type `{type_name(type(value))}`, which has no JSON form"
+    if not place.startswith(RESULT):
+        return ResultRejected(problem)
     return ResultRejected(
-        f"`{place}` is of type `{type_name(type(value))}`, which has no JSON form; "
-        "take a part of it with `result.select`, or say what it is with `result.type`"
+        f"{problem}; take a part of it with `result.select`, or say what it is with `result.type`"
     )
 
 
-def sendable(value: JsonValue, place: str = "result") -> JsonValue:
+def sendable(value: JsonValue, place: str = RESULT) -> JsonValue:
     """Return JSON values as they are if JSON can say them, or raise `ResultRejected`."""
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, TypeError, RecursionError):
         # Walks the value again to find the place.
-        return dump(value) if place == "result" else _Dump().value(value, place)
+        return dump(value, place)
     return value
 
 

@@ -1,6 +1,7 @@
 """Builds the objects of a running mesh: agents with their tools, and edges between them."""
 
 from meshd.callables.agent import LoadedAgent
+from meshd.callables.dump import dump
 from meshd.clock import Clock
 from meshd.daemon.prepare import Prepared
 from meshd.domain.names import instance_id
@@ -34,7 +35,7 @@ def edges_of(
     """Return the edges of an agent by tool and parameter, without upstreams yet."""
     return {
         (binding.tool, binding.parameter): Edge(
-            binding, loaded.tools[binding.tool].expected.get(binding.parameter), clock
+            binding, loaded.tools[binding.tool].expected.get(binding.parameter), dump, clock
         )
         for binding in plan.bindings
         if binding.consumer == agent.key

@@ -6,16 +6,17 @@ wiring changes; a call that is under way keeps the upstream it has.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
-
-from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from meshd.clock import Clock
 from meshd.domain.spec import JsonValue
 from meshd.errors import ArgumentsRejected, CallTimedOut, ResultRejected, Unavailable
 from meshd.plan.model import Binding
 from meshd.runtime.context import current_call
+
+ToJson = Callable[[Any, str], JsonValue]
+"""Returns a value as JSON values, or raises `ResultRejected`; the text is the value's name."""
 
 
 class Upstream(Protocol):
@@ -42,10 +43,13 @@ class Expected(Protocol):
 class Edge:
     """One need of one tool, with the upstreams that can serve it now, best first."""
 
-    def __init__(self, binding: Binding, expected: Expected | None, clock: Clock) -> None:
+    def __init__(
+        self, binding: Binding, expected: Expected | None, to_json: ToJson, clock: Clock
+    ) -> None:
         self.binding = binding
         self.upstreams: tuple[Upstream, ...] = ()
         self._expected = expected
+        self._to_json = to_json
         self._clock = clock
         self._timeout_seconds = binding.call.timeout_seconds
 
@@ -73,7 +77,7 @@ class Edge:
         limit = asyncio.timeout(self._remaining(context.deadline))
         try:
             async with limit:
-                value = await upstream.call(sendable(arguments, upstream.provider))
+                value = await upstream.call(self._sendable(arguments, upstream.provider))
         except TimeoutError as error:
             if isinstance(error, CallTimedOut) or not limit.expired():
                 raise
@@ -97,11 +101,10 @@ class Edge:
             message = f"`{provider}` answered what `{self.binding.tool}` does not expect: {error}"
             raise ResultRejected(message, provider=provider) from None
 
-
-def sendable(arguments: Mapping[str, Any], provider: str) -> dict[str, JsonValue]:
-    """Return the arguments as JSON values of their own; bytes become base64."""
-    try:
-        return to_jsonable_python(dict(arguments), bytes_mode="base64", inf_nan_mode="strings")
-    except (PydanticSerializationError, ValueError) as error:
-        message = f"arguments for `{provider}` cannot be sent: {error}"
-        raise ArgumentsRejected(message, provider=provider) from None
+    def _sendable(self, arguments: Mapping[str, Any], provider: str) -> dict[str, JsonValue]:
+        """Return the arguments as JSON values of their own, which the consumer cannot change."""
+        try:
+            return {name: self._to_json(value, name) for name, value in arguments.items()}
+        except ResultRejected as error:
+            message = f"arguments for `{provider}` cannot be sent: {error}"
+            raise ArgumentsRejected(message, provider=provider) from None

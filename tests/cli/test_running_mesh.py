@@ -184,8 +184,10 @@ def test_calls_that_fail(tmp_path: Path, capsys: Output) -> None:
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert errors == [
         "error: `greeter.greet` failed: LookupError: there is nobody",
-        "error: `greeter.greet` failed: arguments rejected: `nam` is not a parameter (did "
-        "you mean `name`?); `name` is missing",
+        (
+            "error: `greeter.greet` failed: arguments rejected: `nam` is not a parameter (did "
+            "you mean `name`?); `name` is missing"
+        ),
         "error: no agent `greter` runs here; did you mean `greeter`?",
         "error: agent `greeter` has no tool `gret`; did you mean `greet`?",
         "error: `greet` does not name a tool: write `agent.tool`",

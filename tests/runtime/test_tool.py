@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from meshd.callables.dump import dump
 from meshd.clock import SystemClock
 from meshd.domain.signature import Mode
 from meshd.domain.spec import JsonValue
@@ -24,7 +25,7 @@ def running(
 
 
 def edge_to(tool: RunningTool, **settings: Any) -> Edge:
-    edge = Edge(binding(**settings), None, SystemClock())
+    edge = Edge(binding(**settings), None, dump, SystemClock())
     edge.upstreams = (InProcessUpstream(tool.provider, tool.call),)
     return edge
 
@@ -143,7 +144,7 @@ async def test_sync_tools_may_call_each_other_deeper_than_there_are_places() -> 
     def countdown(number: int, other: Any) -> int:
         return 0 if number == 0 else 1 + other(number=number - 1)
 
-    edge = Edge(binding(), None, SystemClock())
+    edge = Edge(binding(), None, dump, SystemClock())
     tool = RunningTool("here", "tool", FakeBody(countdown), {"other": edge}, workers)
     edge.upstreams = (InProcessUpstream(tool.provider, tool.call),)
     calls = (tool.call({"number": 30}) for _ in range(10))
@@ -152,14 +153,17 @@ async def test_sync_tools_may_call_each_other_deeper_than_there_are_places() -> 
 
 
 async def test_an_optional_need_without_provider_is_none() -> None:
-    edge = Edge(binding(), None, SystemClock())
+    edge = Edge(binding(), None, dump, SystemClock())
     tool = running(is_none, Mode.SYNC, {"other": edge})
     assert await tool.call({}) is True
 
 
 async def test_a_required_need_without_provider_is_an_error_with_the_reason() -> None:
     edge = Edge(
-        binding(required=True, misses=("`there.thing` 1.0.0 fails `>=2`",)), None, SystemClock()
+        binding(required=True, misses=("`there.thing` 1.0.0 fails `>=2`",)),
+        None,
+        dump,
+        SystemClock(),
     )
     tool = running(is_none, Mode.SYNC, {"other": edge})
     with pytest.raises(Unavailable) as caught:
