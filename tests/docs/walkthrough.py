@@ -29,6 +29,9 @@ PROGRAMS = {
     "pytest": [sys.executable, "-m", "pytest", "-p", "no:asyncio", "-p", "no:cacheprovider"],
 }
 ENDPOINT = re.compile(r"^(\S+) .*127\.0\.0\.1:(\d+)/mcp$", re.MULTILINE)
+STARTS = re.compile(r"^    (meshd run examples/\S+)$", re.MULTILINE)
+"""How the page of an example starts its mesh, whose output it does not show."""
+
 VARYING = (
     (re.compile(r"[\d,]+ ms"), "? ms"),
     (re.compile(r"\(process \d+\)"), "(process ?)"),
@@ -47,6 +50,8 @@ class Walk:
 
     def results(self, page: Path) -> Iterator[tuple[Block, Command, str]]:
         """Yield what each command of the page prints, with the page's ports."""
+        for start in STARTS.findall(page.read_text(encoding="utf-8")):
+            self._type(Command(start, "", 0))
         for block in blocks(page):
             if block.file:
                 self._save(block)
@@ -143,15 +148,14 @@ def same(shown: str, printed: str) -> bool:
 
 
 def prepare(page: Path, folder: Path) -> Walk:
-    """Return a reader in a new folder; what the repository's README speaks of is in it."""
+    """Return a reader in a new folder, which holds the mesh or the examples of the page."""
     project = folder / "project"
     project.mkdir()
-    if page == ROOT / "README.md":
-        shutil.copytree(
-            ROOT / "manifests",
-            project / "manifests",
-            ignore=shutil.ignore_patterns("__pycache__"),
-        )
+    needed = {ROOT: "manifests", ROOT / "examples": "examples"}
+    for above, name in needed.items():
+        if above in {page.parent, page.parent.parent}:
+            ignored = shutil.ignore_patterns("__pycache__", ".meshd")
+            shutil.copytree(ROOT / name, project / name, ignore=ignored)
     return Walk(project)
 
 
