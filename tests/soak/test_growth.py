@@ -56,6 +56,5 @@ async def test_memory_threads_and_files_do_not_grow(tmp_path: Path) -> None:
         for _ in range(ROUNDS // 2):
             await one_round(mesh)
         grown = resident_kilobytes(pid) - memory
-        print(f"after {ROUNDS * CALLS_IN_A_ROUND} calls: {grown:+} KB since half of them")
         assert grown < MOST_GROWTH_KILOBYTES
         assert open_files(pid) <= files + CLIENTS
