@@ -131,12 +131,12 @@ def _excerpt(line: str, span: Span) -> tuple[str, int, int]:
     before = _visible(line[first:start])
     marked = _visible(line[start : min(end, start + MAX_WIDTH)])
     text = marked + _visible(line[end:last])
-    is_whole = first == 0 and last == len(line) and end - start <= MAX_WIDTH
-    if not is_whole or _width(before + text) > MAX_WIDTH:
+    has_end = last == len(line) and end - start <= MAX_WIDTH
+    if first > 0 or not has_end or _width(before + text) > MAX_WIDTH:
         if len(before) > _BEFORE:
             before = "…" + before[-_BEFORE:]
         room = MAX_WIDTH - _width(before)
-        if len(text) > room or last < len(line):
+        if len(text) > room or not has_end:
             text = f"{text[:room]}…"
         marked = text[: len(marked)]
     return before + text, _width(before), max(_width(marked), 1)

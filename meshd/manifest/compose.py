@@ -16,6 +16,7 @@ from meshd.diagnostics.suggest import closest
 from meshd.diagnostics.text import shortened
 from meshd.manifest.core_schema import NotANumber, value_of
 from meshd.manifest.nodes import Mapping, Node, Scalar, Sequence, Source
+from meshd.manifest.values import Broken
 
 MAX_DEPTH = 64
 MAX_NODES = 100_000
@@ -108,6 +109,7 @@ class Composer:
                 value = value_of(value)
             except NotANumber as problem:
                 self._report("M110", str(problem), self._span(event), "quote it for a string")
+                value = Broken(value)
         elif _SURROGATE.search(value):
             self._report("M103", "half of a surrogate pair is no character", self._span(event))
             value = _SURROGATE.sub("\ufffd", value)

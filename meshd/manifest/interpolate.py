@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from meshd.diagnostics.model import Diagnostic, Span
 from meshd.manifest.nodes import Mapping, Node, Scalar, Sequence, Source
-from meshd.manifest.values import Later, Supplied
+from meshd.manifest.values import Broken, Later, Supplied
 
 _PART = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
 _ENV = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)(?:(:-|:\?)(.*))?\Z", re.DOTALL)
@@ -98,6 +98,7 @@ class Interpolation:
     def _filled(self, node: Scalar) -> str:
         parts: list[str] = []
         is_supplied = is_later = False
+        known = len(self.diagnostics)
         position = 0
         text: str = node.value
         for match in _PART.finditer(text):
@@ -113,7 +114,7 @@ class Interpolation:
             else:
                 parts.append(found)
         if is_later:
-            return Later(text)
+            return Broken(text) if len(self.diagnostics) > known else Later(text)
         parts.append(text[position:])
         return Supplied("".join(parts)) if is_supplied else "".join(parts)
 

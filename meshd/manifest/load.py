@@ -17,8 +17,7 @@ from meshd.manifest.files import find_files, read_bytes
 from meshd.manifest.fold import fold
 from meshd.manifest.interpolate import Input, Inputs, Interpolation, Mode
 from meshd.manifest.model import Document
-from meshd.manifest.nodes import Node
-from meshd.manifest.read import read
+from meshd.manifest.read import File, read
 from meshd.manifest.rules import check
 from meshd.manifest.validate import validate
 
@@ -69,41 +68,39 @@ def _read(
     mode: Mode,
     stdin: BinaryIO | None,
 ) -> Manifests:
-    files, found = find_files(paths)
-    problems = list(found)
-    sources: dict[str, str] = {}
-    nodes: list[Node] = []
-    for file in files:
-        data = read_bytes(file, stdin)
+    found, missing = find_files(paths)
+    problems = list(missing)
+    files: list[File] = []
+    for one in found:
+        data = read_bytes(one, stdin)
         if isinstance(data, Diagnostic):
             problems.append(data)
-            continue
-        result = read(data, file.name, file.folder)
-        sources[file.name] = result.source.text
-        problems += result.diagnostics
-        nodes += result.documents
-    return _checked(nodes, problems, sources, Interpolation(inputs, mode), project_root)
+        else:
+            files.append(read(data, one.name, one.folder))
+    return combined(files, Interpolation(inputs, mode), project_root, problems)
 
 
-def _checked(
-    nodes: list[Node],
-    problems: list[Diagnostic],
-    sources: Mapping[str, str],
+def combined(
+    files: Sequence[File],
     interpolation: Interpolation,
     project_root: str,
+    problems: Sequence[Diagnostic] = (),
 ) -> Manifests:
+    """Return what files say together; `problems` are those that are known already."""
+    found = [*problems, *(problem for file in files for problem in file.diagnostics)]
     documents: list[Placed[Document]] = []
-    for node in nodes:
-        placed, found = validate(node, interpolation)
-        problems += found
-        if placed is not None:
-            documents.append(placed)
-    problems += interpolation.diagnostics
-    problems += check(documents, project_root)
-    diagnostics = in_file_order(problems)
+    for file in files:
+        for node in file.documents:
+            placed, wrong = validate(node, interpolation)
+            found += wrong
+            if placed is not None:
+                documents.append(placed)
+    found += interpolation.diagnostics
+    found += check(documents, project_root)
+    diagnostics = in_file_order(found)
     return Manifests(
         mesh=None if has_errors(diagnostics) else fold(documents, project_root),
         diagnostics=diagnostics,
         inputs=tuple(sorted(interpolation.asked, key=lambda one: one.span)),
-        sources=sources,
+        sources={file.source.file: file.source.text for file in files},
     )

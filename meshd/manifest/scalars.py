@@ -217,7 +217,7 @@ ToolName = Annotated[
 Capability = Annotated[
     str,
     ScalarType(
-        checked(names.capability_problem),
+        checked(names.capability_problem, "write one such as `weather.forecast`"),
         "capability, such as `weather.forecast`",
         _text(r"[a-zA-Z][a-zA-Z0-9_-]*(?:\.[a-zA-Z][a-zA-Z0-9_-]*)*", maxLength=100),
     ),

@@ -55,9 +55,10 @@ def syntax_problem(source: Source, error: yaml.YAMLError) -> Diagnostic:
     span = None if mark is None else _place(source, mark)
     character = _at(source, span)
     if character == "\t" or "tab" in problem:
-        message, hint = "a tab cannot indent", "indent with spaces"
+        hint = "indent with spaces"
         span = _tab(source, span)
-    elif "cannot start any token" in problem:
+        return Diagnostic(code="M105", message="a tab cannot indent", span=span, hint=hint)
+    if "cannot start any token" in problem:
         message = f"a value cannot begin with {_quoted(character)}"
         hint = "put the value in quotes"
     elif "unexpected end of stream" in problem or "document indicator" in problem:

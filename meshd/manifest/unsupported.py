@@ -10,7 +10,7 @@ from typing import Any, cast
 from meshd.diagnostics.model import Diagnostic
 from meshd.manifest.nodes import Node, Step, key_span
 from meshd.manifest.sections import Section, settings_of
-from meshd.manifest.values import Later
+from meshd.manifest.values import Broken
 
 
 def unsupported(section: Section, node: Node, path: tuple[Step, ...] = ()) -> Iterator[Diagnostic]:
@@ -20,7 +20,7 @@ def unsupported(section: Section, node: Node, path: tuple[Step, ...] = ()) -> It
         value = getattr(section, name)
         if name in later:
             key, default = later[name]
-            if value != default and not isinstance(value, Later):
+            if value != default and not isinstance(value, Broken):
                 yield Diagnostic(
                     code="M190",
                     message=f"`{key}` is not supported yet",

@@ -16,6 +16,7 @@ from meshd.manifest.documents import Placed
 from meshd.manifest.interpolate import Interpolation
 from meshd.manifest.model import API_VERSION, KINDS, Document
 from meshd.manifest.nodes import Mapping, Node, Scalar, Step, find, key_span, value_span
+from meshd.manifest.repair import repaired
 from meshd.manifest.scalars import described
 from meshd.manifest.sections import LIST, MAPPING, TEXT, Section, section_in
 from meshd.manifest.values import Supplied
@@ -29,7 +30,7 @@ _TAGS = {TEXT: "a string", LIST: "a list", MAPPING: "a mapping"}
 def validate(
     node: Node, interpolation: Interpolation
 ) -> tuple[Placed[Document] | None, tuple[Diagnostic, ...]]:
-    """Return the document, or None and what is wrong with it."""
+    """Return the document and what is wrong with it: for rules to look at, if not to be served."""
     if not isinstance(node, Mapping):
         message = f"expected a document that is a mapping, found {_kind_of(node)}"
         hint = f"begin it with `apiVersion: {API_VERSION}` and `kind: Agent`"
@@ -42,7 +43,9 @@ def validate(
     try:
         return Placed(model.read(data), node), ()
     except ValidationError as error:
-        return None, tuple(_problems(error, model, node))
+        problems = tuple(_problems(error, model, node))
+        document = repaired(model, data, error)
+        return None if document is None else Placed(document, node), problems
 
 
 def _kind_problem(node: Mapping, kind: Node | None) -> Diagnostic:
@@ -140,6 +143,7 @@ def _wrong_value(error: dict[str, Any], node: Mapping, path: tuple[Step, ...]) -
     scalar = find(node, *path)
     if isinstance(error["input"], Supplied) and isinstance(scalar, Scalar):
         message = f"what `{shortened(str(scalar.value))}` supplies does not fit `{path[-1]}`"
+        return Diagnostic(code="M122", message=message, span=span, hint="check its value")
     return Diagnostic(code="M122", message=message, span=span, hint=context["hint"])
 
 

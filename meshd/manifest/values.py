@@ -44,6 +44,12 @@ class Later(str):
     __slots__ = ()
 
 
+class Broken(Later):
+    """Stands for a value that was wrong, which has been reported."""
+
+    __slots__ = ()
+
+
 def plain(value: Any) -> Any:
     """Return the value with plain strings and numbers throughout, as JSON would hold it."""
     if isinstance(value, dict):

@@ -1,0 +1,104 @@
+import pytest
+
+from meshd.diagnostics.model import Span
+from meshd.domain.explain import Setting, explain_tool
+from meshd.domain.spec import (
+    AgentSpec,
+    CallSettings,
+    Hints,
+    MeshSpec,
+    NeedSpec,
+    ParameterSpec,
+    ResultSpec,
+    ToolSpec,
+)
+
+
+def at(line: int) -> Span:
+    return Span("a.yaml", line, 1, 2)
+
+
+PLAN = ToolSpec(
+    callable="trip:plan",
+    name="plan",
+    capability="trip.plan",
+    description="Plans",
+    tags=("fast",),
+    hints=Hints(read_only=False, origins={"read_only": at(5)}),
+    parameters=(
+        ParameterSpec(
+            name="units",
+            schema={"type": "string"},
+            has_default=True,
+            default=None,
+            hide=True,
+            origins={"schema": at(6), "default": at(7), "hide": at(8)},
+        ),
+    ),
+    result=ResultSpec(type="Trip", origins={"type": at(9)}),
+    needs=(
+        NeedSpec(
+            parameter="weather",
+            capability="weather.now",
+            tags=("a", ("b", "c")),
+            expects="dict",
+            call=CallSettings(timeout_seconds=0.25, origins={"timeout_seconds": at(12)}),
+            origins={"capability": at(10), "tags": at(11), "expects": at(11)},
+        ),
+    ),
+    call=CallSettings(timeout_seconds=90.0, origins={"timeout_seconds": at(2)}),
+    origins={"callable": at(3), "capability": at(4), "description": at(4), "tags": at(4)},
+)
+MESH = MeshSpec(
+    agents=(
+        AgentSpec(
+            name="planner",
+            namespace="travel",
+            roots=("/p/src",),
+            port=8001,
+            tools=(ToolSpec(callable="a:b", name="b"), PLAN),
+            origins={"namespace": at(1), "roots": at(1), "port": at(1)},
+        ),
+    )
+)
+
+
+def test_every_setting_has_its_value_and_its_place() -> None:
+    assert explain_tool(MESH, "travel/planner", "plan") == (
+        Setting("agent.version", "1.0.0", None),
+        Setting("agent.namespace", "travel", at(1)),
+        Setting("agent.python.path", ["/p/src"], at(1)),
+        Setting("agent.http.host", "127.0.0.1", None),
+        Setting("agent.http.port", 8001, at(1)),
+        Setting("callable", "trip:plan", at(3)),
+        Setting("name", "plan", None),
+        Setting("capability", "trip.plan", at(4)),
+        Setting("version", "1.0.0", None),
+        Setting("tags", ["fast"], at(4)),
+        Setting("description", "Plans", at(4)),
+        Setting("hints.readOnly", False, at(5)),
+        Setting("parameters.units.schema", {"type": "string"}, at(6)),
+        Setting("parameters.units.hide", True, at(8)),
+        Setting("parameters.units.default", None, at(7)),
+        Setting("result.type", "Trip", at(9)),
+        Setting("call.timeout", "90s", at(2)),
+        Setting("needs.weather.capability", "weather.now", at(10)),
+        Setting("needs.weather.namespace", "default", None),
+        Setting("needs.weather.version", "", None),
+        Setting("needs.weather.tags", ["a", ["b", "c"]], at(11)),
+        Setting("needs.weather.required", False, None),
+        Setting("needs.weather.expects", "dict", at(11)),
+        Setting("needs.weather.call.timeout", "0.25s", at(12)),
+    )
+
+
+def test_what_nothing_sets_has_its_default() -> None:
+    settings = {s.name: (s.value, s.origin) for s in explain_tool(MESH, "travel/planner", "b")}
+    assert settings["call.timeout"] == ("30s", None)
+    assert not {"capability", "description"} & set(settings)
+
+
+@pytest.mark.parametrize(("agent", "tool"), [("planner", "plan"), ("travel/planner", "none")])
+def test_what_is_not_there(agent: str, tool: str) -> None:
+    with pytest.raises(LookupError):
+        explain_tool(MESH, agent, tool)
