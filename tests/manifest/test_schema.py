@@ -13,11 +13,11 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 
 from meshd.manifest import model
 from meshd.manifest.model import KINDS, AgentDocument
-from meshd.manifest.reference import reference_text
 from meshd.manifest.schema import SCHEMA_ID, manifest_schema, schema_text
 from meshd.manifest.sections import Setting
 from meshd.manifest.values import Later
 from tests.manifest.reading import manifests
+from tests.tools.manifest_reference import manifest_reference
 
 EXAMPLE = """\
 apiVersion: meshd.dev/v1
@@ -140,7 +140,7 @@ def test_every_default_in_the_schema_fits_its_field() -> None:
 
 
 def test_the_reference_tells_of_every_field() -> None:
-    text = reference_text()
+    text = manifest_reference()
     for name, keys in SECTIONS.items():
         part = text.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
         rows = [line for line in part.splitlines() if line.startswith("| `")]

@@ -1,72 +1,139 @@
-"""The manifest language as a page of documentation, read from the models of its documents."""
+"""The reference of the manifest language in Markdown, made from its JSON Schema."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from meshd.manifest.model import KINDS
+from meshd.manifest.model import API_VERSION, KINDS
+from meshd.manifest.schema import manifest_schema
 
-Schema = Mapping[str, Any]
+Schema = dict[str, Any]
 
-HEAD = """\
+_HEAD = f"""\
 # Manifest fields
 
-Every key of the documents of `meshd.dev/v1`. An unknown key is an error, except for keys that begin
-with `x-`, which are free. Wherever a scalar stands, `${env:NAME}` and `${file:path}` may stand.
-*change* says what a new value costs a running mesh: `none`, `rewire` (consumers look again),
-`reload` (in place) or `restart` (a new process).
+`{API_VERSION}`. Made from the code.
+
+A manifest is YAML 1.2 with one or more documents. An unknown key is an error, but for keys that
+begin with `x-`, which are yours, and all of `metadata.annotations`.
+
+Any value may hold `${{env:NAME}}`, `${{env:NAME:-default}}` (where the variable is unset or empty),
+`${{env:NAME:?message}}` or `${{file:path}}`, the file being inside the project; `$${{` is a literal
+`${{`. Paths are relative to the file that names them.
+
+*Change* is what it costs to change a field while the mesh runs: nothing (`none`), new wiring of
+consumers (`rewire`), a reload in place (`reload`) or a new process (`restart`). *Since* is the
+release that brought the field. What is not supported yet is refused where it is set.
 """
+_COLUMNS = ("key", "type", "default", "change", "since", "meaning")
 
 
 def manifest_reference() -> str:
     """Return docs/reference/manifest.md."""
-    sections: dict[str, Schema] = {}
-    for kind, model in KINDS.items():
-        schema = model.model_json_schema(by_alias=True)
-        sections[f"kind: {kind}"] = schema
-        for name, section in schema.get("$defs", {}).items():
-            if "properties" in section:
-                sections.setdefault(name, section)
-    parts = (line for title, section in sections.items() for line in _section(title, section))
-    return "\n".join([HEAD, *parts])
+    definitions: dict[str, Schema] = manifest_schema()["$defs"]
+    parts = [_HEAD]
+    for name, places in _sections(definitions).items():
+        section = definitions[name]
+        where = ", ".join(f"`{place}`" for place in places)
+        parts.append(f"## {name}\n\nAt {where}. {_sentence(section)}\n\n{_table(section)}\n")
+    return "\n".join(parts)
 
 
-def _section(title: str, section: Schema) -> Iterator[str]:
-    yield from [f"## {title}", "", section.get("description", ""), ""]
-    yield from ["| key | value | default | meaning | change | since |", "|---|---|---|---|---|---|"]
-    required: list[str] = section.get("required", [])
-    for key, field in section["properties"].items():
-        default = "required" if key in required else _default(field)
-        cells = [f"`{key}`", _value(field), default, field.get("description", "")]
-        cells += [field.get("x-change", ""), field.get("x-since", "")]
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-    yield ""
+def _sections(definitions: dict[str, Schema]) -> dict[str, list[str]]:
+    """Return the sections, those nearest to the top first, with the paths where each may stand."""
+    found: dict[str, list[str]] = {}
+    waiting = [(model.__name__, kind) for kind, model in KINDS.items()]
+    while waiting:
+        name, place = waiting.pop(0)
+        is_known = name in found
+        found.setdefault(name, []).append(place)
+        if is_known:
+            continue
+        for key, schema in definitions[name]["properties"].items():
+            waiting += _references(schema, f"{place}.{key}")
+    return found
 
 
-def _default(field: Schema) -> str:
-    value = field.get("default")
-    return "" if value is None else f"`{json.dumps(value)}`"
+def _references(schema: Schema, place: str) -> Iterator[tuple[str, str]]:
+    if "$ref" in schema:
+        name = _name(schema)
+        if name != "Interpolation":
+            yield name, place
+    for branch in _branches(schema):
+        yield from _references(branch, place)
+    if "items" in schema:
+        yield from _references(schema["items"], f"{place}[]")
+    if "additionalProperties" in schema:
+        yield from _references(schema["additionalProperties"], f"{place}.*")
 
 
-def _value(field: Schema) -> str:
-    if "$ref" in field:
-        name = field["$ref"].rpartition("/")[2]
+def _table(section: Schema) -> str:
+    rows = [_row(_COLUMNS), _row(["---"] * len(_COLUMNS))]
+    required = section.get("required", [])
+    for key, schema in section["properties"].items():
+        default = "required" if key in required else _default(schema)
+        cells = (
+            f"`{key}`",
+            _words(schema),
+            default,
+            schema["x-change"],
+            schema["x-since"],
+            schema["description"],
+        )
+        rows.append(_row([cell.replace("|", "\\|") for cell in cells]))
+    return "\n".join(rows)
+
+
+def _words(schema: Schema) -> str:
+    """Return the type in words."""
+    if "$ref" in schema:
+        name = _name(schema)
         return f"[{name}](#{name.lower()})"
-    branches: list[Schema] = [*field.get("anyOf", []), *field.get("oneOf", [])]
-    if branches:
-        words = [_value(each) for each in branches if not _goes_without_saying(each)]
-        return " or ".join(dict.fromkeys(words))
-    if "const" in field or "enum" in field:
-        return " or ".join(f"`{each}`" for each in field.get("enum", [field.get("const")]))
-    if field.get("type") == "array":
-        return f"list of {_value(field.get('items', {}))}"
-    if field.get("type") == "object":
-        items: Schema | bool | None = field.get("additionalProperties")
-        return f"map of {_value(items)}" if items and items is not True else "map"
-    examples = ", ".join(f"`{each}`" for each in field.get("examples", []))
-    return str(field.get("type", "any")) + (f", such as {examples}" if examples else "")
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if branches := _branches(schema):
+        return " or ".join(
+            _own_words(branch)
+            for branch in branches
+            if branch.get("type") != "null" and branch.get("$ref") != "#/$defs/Interpolation"
+        )
+    return _type(schema)
 
 
-def _goes_without_saying(branch: Schema) -> bool:
-    """Whether a branch is null, or the reference to the environment that HEAD speaks of."""
-    return branch.get("type") == "null" or "(env|file)" in branch.get("pattern", "")
+def _own_words(schema: Schema) -> str:
+    """Return the words of a branch, which may describe itself."""
+    is_scalar = schema.get("type") in {"string", "integer", "boolean"}
+    return schema["description"] if is_scalar and "description" in schema else _words(schema)
+
+
+def _type(schema: Schema) -> str:
+    match schema.get("type"):
+        case "array":
+            return f"list of {_words(schema['items'])}"
+        case "object":
+            return f"mapping of names to {_words(schema['additionalProperties'])}"
+        case str() as name:
+            return name
+        case _:
+            return "any value"
+
+
+def _default(schema: Schema) -> str:
+    default = schema.get("default")
+    return "" if default is None else f"`{json.dumps(default)}`"
+
+
+def _branches(schema: Schema) -> list[Schema]:
+    return [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+
+
+def _name(schema: Schema) -> str:
+    return schema["$ref"].rpartition("/")[2]
+
+
+def _sentence(section: Schema) -> str:
+    return " ".join(section.get("description", "").split())
+
+
+def _row(cells: Any) -> str:
+    return f"| {' | '.join(cells)} |"
