@@ -11,6 +11,7 @@ from meshd.diagnostics.model import Span
 from meshd.diagnostics.suggest import closest
 from meshd.domain.explain import Setting, explain_tool
 from meshd.domain.spec import MeshSpec
+from meshd.plan.link import link
 
 
 def explain(target: str, paths: list[Path], style: str) -> int:
@@ -22,7 +23,10 @@ def explain(target: str, paths: list[Path], style: str) -> int:
         return 1
     agent, tool = split_target(target)
     require_tool(mesh, agent, tool)
-    settings = explain_tool(mesh, agent, tool)
+    # Without signatures: what a need's calls inherit does not depend on code.
+    plan, _ = link(mesh, {})
+    calls = {binding.parameter: binding.call for binding in plan.bindings_of(agent, tool)}
+    settings = explain_tool(mesh, agent, tool, calls)
     if style == "json":
         show_json({"tool": target, "settings": [_as_json(setting) for setting in settings]})
         return 0

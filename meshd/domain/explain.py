@@ -1,11 +1,13 @@
 """The effective settings of a tool, each with the place that set it; a default has no place.
 
 Names are those of the manifest, with dots between; a setting that nothing set and that has no
-default is left out. Which provider serves a need, and so what its calls inherit, is the plan's.
+default is left out. Which provider serves a need, and so what its calls inherit, is the plan's:
+who has one gives the effective calls.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from meshd.diagnostics.model import Span
 from meshd.domain.call import BUILT_IN, nearest
@@ -22,6 +24,9 @@ from meshd.domain.spec import (
 )
 
 
+NO_CALLS: Mapping[str, CallSettings] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One effective value; `origin` is None for a default."""
@@ -31,8 +36,12 @@ class Setting:
     origin: Span | None
 
 
-def explain_tool(mesh: MeshSpec, agent: str, tool: str) -> tuple[Setting, ...]:
+def explain_tool(
+    mesh: MeshSpec, agent: str, tool: str, calls: Mapping[str, CallSettings] = NO_CALLS
+) -> tuple[Setting, ...]:
     """Return the settings of a tool of the agent `name` or `namespace/name`.
+
+    `calls` are the effective settings of its needs' calls, by parameter.
 
     Raises:
         LookupError: there is no such agent or tool.
@@ -42,19 +51,27 @@ def explain_tool(mesh: MeshSpec, agent: str, tool: str) -> tuple[Setting, ...]:
         if spec.key == agent:
             for offered in spec.tools:
                 if offered.name == tool:
-                    return (*_agent(spec), *_tool(offered))
+                    return (*_agent(spec, mesh.project_root), *_tool(offered, calls))
     raise LookupError(f"{agent}.{tool}")
 
 
-def _agent(agent: AgentSpec) -> Iterator[Setting]:
+def _agent(agent: AgentSpec, project_root: str) -> Iterator[Setting]:
+    path = [_inside(root, project_root) for root in agent.roots]
     yield Setting("agent.version", agent.version, agent.origins.get("version"))
     yield Setting("agent.namespace", agent.namespace, agent.origins.get("namespace"))
-    yield Setting("agent.python.path", list(agent.roots), agent.origins.get("roots"))
+    yield Setting("agent.python.path", path, agent.origins.get("roots"))
     yield Setting("agent.http.host", agent.host, agent.origins.get("host"))
     yield Setting("agent.http.port", agent.port, agent.origins.get("port"))
 
 
-def _tool(tool: ToolSpec) -> Iterator[Setting]:
+def _inside(root: str, project_root: str) -> str:
+    """Return an import root relative to the project, so that all machines show the same."""
+    if root == project_root:
+        return "."
+    return root.removeprefix(f"{project_root}/") if project_root else root
+
+
+def _tool(tool: ToolSpec, calls: Mapping[str, CallSettings]) -> Iterator[Setting]:
     origins = tool.origins
     yield Setting("callable", tool.callable, origins.get("callable"))
     yield Setting("name", tool.name, origins.get("name"))
@@ -70,7 +87,7 @@ def _tool(tool: ToolSpec) -> Iterator[Setting]:
     yield from _result(tool.result)
     yield from _timeout(nearest(tool.call, BUILT_IN), "call")
     for need in tool.needs:
-        yield from _need(need, f"needs.{need.parameter}")
+        yield from _need(need, calls.get(need.parameter, need.call), f"needs.{need.parameter}")
 
 
 def _hints(hints: Hints) -> Iterator[Setting]:
@@ -113,7 +130,7 @@ def _result(result: ResultSpec) -> Iterator[Setting]:
             yield Setting(f"result.{key}", value, result.origins.get(key))
 
 
-def _need(need: NeedSpec, prefix: str) -> Iterator[Setting]:
+def _need(need: NeedSpec, call: CallSettings, prefix: str) -> Iterator[Setting]:
     origins = need.origins
     tags = [list(tag) if isinstance(tag, tuple) else tag for tag in need.tags]
     yield Setting(f"{prefix}.capability", need.capability, origins.get("capability"))
@@ -123,7 +140,7 @@ def _need(need: NeedSpec, prefix: str) -> Iterator[Setting]:
     yield Setting(f"{prefix}.required", need.required, origins.get("required"))
     if need.expects is not None:
         yield Setting(f"{prefix}.expects", need.expects, origins.get("expects"))
-    yield from _timeout(need.call, f"{prefix}.call")
+    yield from _timeout(call, f"{prefix}.call")
 
 
 def _timeout(call: CallSettings, prefix: str) -> Iterator[Setting]:
