@@ -6,6 +6,7 @@ interpolation supplies later (`Later`) is passed over. Pure.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from meshd.diagnostics.model import Diagnostic, Related, Span, in_file_order
 from meshd.diagnostics.text import shortened
@@ -16,6 +17,9 @@ from meshd.manifest.model import AgentDocument, Document, MeshDocument, Prompt, 
 from meshd.manifest.nodes import Node, value_span
 from meshd.manifest.unsupported import unsupported
 from meshd.manifest.values import Later
+
+MAX_PROBLEMS = 100
+"""That a document may have before the rest is left out."""
 
 _DEFAULT_CALL = ("spec", "defaults", "call")
 
@@ -36,15 +40,24 @@ class _Named:
 def check(documents: Sequence[Placed[Document]], project_root: str) -> tuple[Diagnostic, ...]:
     """Return everything that valid documents may not say, alone or together."""
     agents, meshes = agents_of(documents), meshes_of(documents)
-    found = [*_one_mesh(meshes), *_agent_clashes(agents), *_port_clashes(agents)]
+    clashes = chain(_one_mesh(meshes), _agent_clashes(agents), _port_clashes(agents))
+    found = list(islice(clashes, MAX_PROBLEMS))
     for placed in documents:
-        found += unsupported(placed.document, placed.node)
+        found += islice(unsupported(placed.document, placed.node), MAX_PROBLEMS)
     for mesh in meshes:
         found += call_problems(mesh.document.spec.defaults.call, mesh.node, _DEFAULT_CALL)
     for agent in agents:
-        found += agent_problems(agent.document, agent.node, project_root)
-        found += _offer_clashes(agent)
+        problems = agent_problems(agent.document, agent.node, project_root)
+        found += _limited(chain(problems, _offer_clashes(agent)), agent)
     return in_file_order(found)
+
+
+def _limited(problems: Iterator[Diagnostic], agent: Placed[AgentDocument]) -> Iterator[Diagnostic]:
+    """Yield the first problems of a document; a hostile one may have very many."""
+    yield from islice(problems, MAX_PROBLEMS)
+    if next(problems, None) is not None:
+        message = f"this document breaks more than {MAX_PROBLEMS} rules; not all are shown"
+        yield Diagnostic(code="M119", message=message, span=value_span(agent.node, "kind"))
 
 
 def _one_mesh(meshes: list[Placed[MeshDocument]]) -> Iterator[Diagnostic]:

@@ -93,6 +93,12 @@ def test_many_problems_are_counted() -> None:
     assert brief(problems)[0] == ("M119", 1, 1, "5 more problems of this document are not shown")
 
 
+def test_many_broken_rules_are_not_all_shown() -> None:
+    body = "  tools:\n" + "    - callable: x.b\n" * 5000
+    problems = agent(body).diagnostics
+    assert [problem.code for problem in problems] == ["M119"] + ["M226"] * MAX_PROBLEMS
+
+
 def test_a_mistake_in_an_aliased_value_is_reported_once() -> None:
     body = (
         "  tools:\n    - {callable: a:b, hints: &h {title: 1}}\n    - {callable: a:c, hints: *h}\n"
