@@ -16,6 +16,7 @@ from meshd.callables.inspection import VAR_KEYWORD, VAR_POSITIONAL, inspect_call
 from meshd.callables.load import Failure, Loader
 from meshd.callables.objects import make_object
 from meshd.callables.references import chain_problem, printable
+from meshd.callables.report import Report
 from meshd.callables.tool import LoadedTool, Target, compile_tool
 from meshd.diagnostics.model import Diagnostic, Span, has_errors, in_file_order
 from meshd.diagnostics.suggest import closest
@@ -49,7 +50,7 @@ def load_agent(
     tools = {tool.name: loading.tool(tool) for tool in agent.tools}
     resources = {resource.uri: loading.resource(resource) for resource in agent.resources}
     prompts = {prompt.name: loading.tool(_prompt_as_tool(prompt)) for prompt in agent.prompts}
-    diagnostics = in_file_order(loading.diagnostics)
+    diagnostics = in_file_order(loading.report.diagnostics)
     if has_errors(diagnostics):
         return None, diagnostics
     loaded = LoadedAgent(
@@ -73,7 +74,7 @@ class _Loading:
 
     agent: AgentSpec
     loader: Loader
-    diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    report: Report = field(default_factory=Report)
     objects: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def make_objects(self) -> None:
@@ -81,7 +82,7 @@ class _Loading:
         for spec in self.agent.objects:
             made = make_object(spec, self.loader)
             if isinstance(made, Diagnostic):
-                self.diagnostics.append(made)
+                self.report.diagnostics.append(made)
             else:
                 self.objects[spec.name] = made.value
 
@@ -91,7 +92,7 @@ class _Loading:
         if target is None:
             return None
         tool, diagnostics = compile_tool(spec, target, self.loader)
-        self.diagnostics.extend(diagnostics)
+        self.report.diagnostics.extend(diagnostics)
         return tool
 
     def resource(self, spec: ResourceSpec) -> LoadedTool | None:
@@ -114,7 +115,7 @@ class _Loading:
 
     def _complain_of_uri(self, spec: ResourceSpec, label: str, hint: str) -> None:
         message = f"the URI `{printable(spec.uri)}` does not fit its callable"
-        self._report("M253", message, spec.at("uri"), label, hint)
+        self.report.error("M253", message, spec.at("uri"), label, hint)
 
     def lifespan(self) -> Lifespan | None:
         """Load the lifespan and bind the objects that its parameters name."""
@@ -129,7 +130,7 @@ class _Loading:
         problem = _lifespan_problem(function)
         if problem:
             hint = "decorate an async generator function with `contextlib.asynccontextmanager`"
-            self._report("M227", f"`{text}` is no lifespan", span, problem, hint)
+            self.report.error("M227", f"`{text}` is no lifespan", span, problem, hint)
             return None
         names: list[str] = []
         for parameter in inspect_callable(function).parameters or ():
@@ -141,7 +142,7 @@ class _Loading:
                 near = closest(parameter.name, self.objects)
                 hint = f"did you mean `{near}`?" if near else "declare it under `objects:`"
                 label = f"its parameter `{parameter.name}` is not the name of an object"
-                self._report("M227", f"`{text}` is no lifespan", span, label, hint)
+                self.report.error("M227", f"`{text}` is no lifespan", span, label, hint)
         objects = self.objects
         return lambda: function(**{name: objects[name] for name in names})
 
@@ -150,7 +151,7 @@ class _Loading:
         if ":" in text:
             loaded = self.loader.load(text, span)
             if isinstance(loaded, Diagnostic):
-                self.diagnostics.append(loaded)
+                self.report.diagnostics.append(loaded)
                 return None
             return Target(loaded.value, loaded.owner)
         return self._target_in_object(text, span)
@@ -159,7 +160,9 @@ class _Loading:
         problem = "write `package.module:name`, or `object.method`" if "." not in text else ""
         problem = chain_problem(text) or problem
         if problem:
-            self._report("M210", f"`{printable(text)}` does not name a callable", span, problem)
+            self.report.error(
+                "M210", f"`{printable(text)}` does not name a callable", span, problem
+            )
             return None
         name, *path = text.split(".")
         declared = [spec.name for spec in self.agent.objects]
@@ -167,19 +170,19 @@ class _Loading:
             near = closest(name, declared)
             hint = f"did you mean `{near}`?" if near else "write `package.module:name`"
             label = "the agent has no such object under `objects:`"
-            self._report("M226", f"there is no object `{name}`", span, label, hint)
+            self.report.error("M226", f"there is no object `{name}`", span, label, hint)
             return None
         if name not in self.objects:
             return None
         instance = self.objects[name]
         reached = self.loader.walk(instance, path, name)
         if isinstance(reached, Failure):
-            self.diagnostics.append(reached.at(span))
+            self.report.diagnostics.append(reached.at(span))
             return None
         origin = origin_of(reached.found) or ""
         own = type(instance).__module__.partition(".")[0]
         if origin.partition(".")[0] != own and not self.loader.policy.covers(origin):
-            self._report(
+            self.report.error(
                 "M213",
                 f"`{text}` is not an object of `{own}`",
                 span,
@@ -188,13 +191,6 @@ class _Loading:
             )
             return None
         return Target(reached.found, reached.owner)
-
-    def _report(
-        self, code: str, message: str, span: Span | None, label: str, hint: str = ""
-    ) -> None:
-        self.diagnostics.append(
-            Diagnostic(code=code, message=message, span=span, label=label, hint=hint)
-        )
 
 
 def uri_parameters(uri: str) -> list[str]:

@@ -163,7 +163,7 @@ def origin_of(value: object) -> str | None:
     the function is inherited, in which case from the class of the object that it is bound to.
     """
     if isinstance(value, functools.partial):
-        return origin_of(value.func)  # pyright: ignore[reportUnknownMemberType]
+        return origin_of(value.func)
     if isinstance(value, types.MethodType):
         return _origin_of_method(value)
     if isinstance(value, types.BuiltinMethodType):

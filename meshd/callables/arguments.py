@@ -6,7 +6,7 @@ their Python names, only those given, and from them the call. One error names ev
 
 import copy
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -95,7 +95,7 @@ class Arguments:
         except ValueError:
             try:
                 return json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return text
         return text
 
@@ -104,8 +104,8 @@ class Arguments:
         if self.by_keyword:
             return [], values
         layout = self._layout
-        rest = values.pop(layout.rest, ()) if layout.rest else ()
-        extra = values.pop(layout.keywords, {}) if layout.keywords else {}
+        rest: Sequence[Any] = values.pop(layout.rest, ()) if layout.rest else ()
+        extra: Mapping[str, Any] = values.pop(layout.keywords, {}) if layout.keywords else {}
         positional = [
             values.pop(name, default) for name, default in self._positional(values, bool(rest))
         ]
@@ -123,7 +123,7 @@ class Arguments:
 
     def _check_layout(self, bound: Mapping[str, Any]) -> None:
         layout = self._layout
-        extra = cast("Mapping[str, Any]", bound.get(layout.keywords, {}) if layout.keywords else {})
+        extra: Mapping[str, Any] = bound.get(layout.keywords, {}) if layout.keywords else {}
         if taken := sorted(layout.reserved & extra.keys()):
             raise ArgumentsRejected(
                 f"arguments rejected: `{layout.keywords}` may not hold `{taken[0]}`"
@@ -176,7 +176,7 @@ def describe_problem(public: str, error: ValueError, value: JsonValue) -> str:
 
 def _inside(location: tuple[int | str, ...], value: JsonValue) -> str:
     """Return the place inside the value; pydantic also puts names of union members there."""
-    text, here = "", cast("Any", value)
+    text, here = "", value
     for part in location:
         if isinstance(part, int) and isinstance(here, list):
             items = cast("list[Any]", here)

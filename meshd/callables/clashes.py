@@ -73,7 +73,7 @@ def references(agent: AgentSpec) -> Iterator[tuple[str, Span | None]]:
     if agent.lifespan is not None:
         yield agent.lifespan, agent.at("lifespan")
     for entry in agent.objects:
-        yield entry.class_reference, entry.at("class")
+        yield entry.class_reference, entry.at("class_reference")
     for offered in (*agent.resources, *agent.prompts):
         yield offered.callable, offered.at("callable")
     for tool in agent.tools:

@@ -88,7 +88,7 @@ class _Dump:
         if isinstance(value, float):
             return _number(value, place)
         if isinstance(value, bytes | bytearray | memoryview):
-            return to_base64(bytes(value))
+            return to_base64(bytes(cast("bytes", value)))
         if isinstance(value, _TEXTUAL):
             return cast("str", to_jsonable_python(value))
         return self._container(value, place)
@@ -120,8 +120,8 @@ class _Dump:
             return self._mapping(pairs, place)
         if isinstance(value, types.SimpleNamespace):
             return self._mapping(vars(value).items(), place)
-        if callable(getattr(type(value), "tolist", None)):
-            return self.value(value.tolist(), place)
+        if callable(getattr(type(cast("Any", value)), "tolist", None)):
+            return self.value(cast("Any", value).tolist(), place)
         raise unsendable(value, place)
 
     def _items(self, items: Iterable[Any], place: str) -> JsonValue:

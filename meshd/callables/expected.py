@@ -17,6 +17,8 @@ from meshd.callables.types import CannotDescribe, adapter_of, members, unwrapped
 from meshd.diagnostics.model import Span
 from meshd.domain.spec import NeedSpec
 
+_CALLABLE: object = collections.abc.Callable
+
 
 def expected_types(
     needs: Sequence[NeedSpec],
@@ -43,11 +45,12 @@ def expected_types(
 def result_of_proxy(annotation: Any) -> Any:
     """Return the type of the results of a proxy annotated like this, or EMPTY."""
     for member in members(annotation):
-        origin, arguments = typing.get_origin(member), typing.get_args(member)
+        origin: Any = typing.get_origin(member)
+        arguments = typing.get_args(member)
         is_proxy = any(
             is_class_named(origin, "meshd.api", n) for n in ("ToolProxy", "SyncToolProxy")
         )
-        if arguments and (is_proxy or origin is collections.abc.Callable):
+        if arguments and (is_proxy or origin is _CALLABLE):
             last = arguments[-1]
             return unwrapped(last, collections.abc.Awaitable, collections.abc.Coroutine)
     return EMPTY

@@ -12,7 +12,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from meshd.domain.signature import Mode
 
@@ -83,20 +83,21 @@ def mode_of(value: object) -> Mode:
     return Mode.SYNC
 
 
-def _function(value: Any) -> Any:
+def _function(called: object) -> Any:
     """Return what runs when the value is called: through partials and `__call__`."""
+    value: Any = called
     while isinstance(value, functools.partial):
-        value = value.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        value = value.func
     if isinstance(value, type) or inspect.isroutine(value):
-        return value  # pyright: ignore[reportUnknownVariableType]
-    return getattr(type(value), "__call__", value)  # noqa: B004  (the method itself is wanted)
+        return cast("Any", value)
+    return getattr(type(cast("Any", value)), "__call__", value)  # noqa: B004  (the method itself is wanted)
 
 
 def _namespace(value: Any) -> dict[str, Any]:
     """Return the global names that the callable's hints were written with."""
     function = _function(value)
     if isinstance(function, type):
-        maker: Any = function.__init__  # type: ignore[misc]
+        maker: Any = getattr(function, "__init__")  # noqa: B009  (unbound on purpose)
         if not isinstance(maker, types.FunctionType):
             maker = function.__new__
         function = maker if isinstance(maker, types.FunctionType) else function
@@ -105,7 +106,7 @@ def _namespace(value: Any) -> dict[str, Any]:
     function = inspect.unwrap(function)
     names: object = getattr(function, "__globals__", None)
     if isinstance(names, dict):
-        return typing.cast("dict[str, Any]", names)
+        return cast("dict[str, Any]", names)
     module = sys.modules.get(str(getattr(function, "__module__", "")))
     return {} if module is None else vars(module)
 
@@ -135,11 +136,12 @@ def _takes_nothing(value: object) -> bool:
     return bool(name) and re.match(rf"(?:\w+\.)?{re.escape(name)}\(\)", first) is not None
 
 
-def _documentation(value: Any) -> str:
+def _documentation(called: object) -> str:
+    value: Any = called
     while isinstance(value, functools.partial):
-        value = value.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        value = value.func
     if inspect.isroutine(value) or isinstance(value, type):
-        return inspect.getdoc(value) or ""  # pyright: ignore[reportUnknownArgumentType]
+        return inspect.getdoc(value) or ""
     own = (
         inspect.getdoc(_function(value))
         if isinstance(_function(value), types.FunctionType)

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from meshd.callables.failures import summary
 from meshd.callables.inspection import VAR_KEYWORD, inspect_callable
 from meshd.callables.load import Loaded, Loader
-from meshd.callables.failures import summary
 from meshd.callables.tool import Target, compile_tool
 from meshd.diagnostics.model import Diagnostic, has_errors
 from meshd.domain.signature import Mode

@@ -66,10 +66,12 @@ def result_form(annotation: Any, mode: Mode, spec: ResultSpec, declared: Any = E
     definitions: Schema = {}
     if spec.schema is not None:
         place = "#/properties/result/items" if mode.is_generator else "#/properties/result"
-        inner, convert = embedded(spec.schema, place), _checked(convert, spec.schema)
+        inner = embedded(spec.schema, place)
+        convert = _checked(convert, spec.schema)
     elif declared is EMPTY and isinstance(spec.select, Mapping):
         names = list(spec.select)
-        inner = {"type": "object", "properties": {name: {} for name in names}, "required": names}
+        properties: Schema = {name: {} for name in names}
+        inner = {"type": "object", "properties": properties, "required": names}
     else:
         inner = hoist(schema, definitions)
     one = _selected(convert, spec)

@@ -7,8 +7,7 @@ fetched.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
-from jsonschema import Draft202012Validator, SchemaError
-from jsonschema.exceptions import best_match
+from jsonschema import Draft202012Validator, SchemaError, exceptions
 from jsonschema.validators import validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
@@ -120,9 +119,9 @@ def compile_schema(schema: Mapping[str, JsonValue]) -> Callable[[JsonValue], Non
         return f"it refers to `{error.ref}`, which it does not hold"
 
     def check(value: JsonValue) -> None:
-        error: Any = best_match(validator.iter_errors(value))
+        error: Any = cast("Any", exceptions).best_match(validator.iter_errors(value))
         if error is not None:
-            where = error.json_path[1:]
+            where = str(error.json_path)[1:]
             message = str(error.message)
             shown = message if len(message) <= 200 else f"{message[:199]}…"
             raise Mismatch(f"{where}: {shown}" if where else shown)

@@ -52,12 +52,12 @@ def _step(value: Any, part: str, way: str) -> Any:
         items = cast("Sequence[Any]", value)
         if -len(items) <= int(part) < len(items):
             return items[int(part)]
-        known = []
+        known: list[str] = []
     else:
         try:
-            return getattr(value, part)
+            return getattr(cast("Any", value), part)
         except AttributeError:
-            known = [name for name in dir(value) if not name.startswith("_")]
+            known = [name for name in dir(cast("object", value)) if not name.startswith("_")]
     near = closest(part, known)
     fix = f" (did you mean `{near}`?)" if near else ""
     holder = f"`{printable(way)}` of the result" if way else "the result"

@@ -14,15 +14,17 @@ from pydantic import TypeAdapter
 from meshd.callables.arguments import Arguments
 from meshd.callables.docstrings import read_docstring
 from meshd.callables.expected import expected_types
-from meshd.callables.inspection import EMPTY, inspect_callable
+from meshd.callables.inspection import EMPTY, Inspected, inspect_callable
 from meshd.callables.load import Loader
+from meshd.callables.references import printable
+from meshd.callables.report import Report
 from meshd.callables.result import ResultForm, result_form
 from meshd.callables.select import path_problem
-from meshd.callables.signature import Compilation, Compiled
-from meshd.callables.types import KEYWORDS, CannotDescribe, adapter_of, schema_of
+from meshd.callables.signature import compile_signature
+from meshd.callables.types import KEYWORDS, CannotDescribe, adapter_of, schema_of, type_name
 from meshd.diagnostics.model import Diagnostic, Span, has_errors
 from meshd.diagnostics.suggest import closest
-from meshd.domain.signature import Mode, ToolSignature
+from meshd.domain.signature import ToolSignature
 from meshd.domain.spec import JsonValue, ToolSpec
 
 
@@ -96,76 +98,74 @@ def compile_tool(
     spec: ToolSpec, target: Target, loader: Loader
 ) -> tuple[LoadedTool | None, tuple[Diagnostic, ...]]:
     """Make a tool of a callable, or say everything that keeps it from being one."""
-    problem = callable_problem(spec, target)
-    if problem is not None:
-        return None, (problem,)
+    report = Report()
+    if problem := callable_problem(spec, target):
+        label, hint = problem
+        message = f"`{spec.callable}` cannot be called"
+        report.error("M224", message, spec.at("callable"), label, hint)
+        return None, tuple(report.diagnostics)
     inspected = inspect_callable(target.callable)
     text = read_docstring(inspected.documentation)
-    diagnostics: list[Diagnostic] = []
-    types_named = TypeNames(loader, diagnostics)
-    compilation = Compilation(spec, inspected, text, types_named.find, diagnostics)
-    compiled = compilation.run()
-    declared = EMPTY
-    if spec.result.type is not None:
-        declared = types_named.find(spec.result.type, spec.result.at("type"), "serialization")
-    diagnostics.extend(_select_problems(spec))
-    expected = expected_types(spec.needs, inspected.parameters or (), types_named.find)
-    try:
-        form = result_form(inspected.returns, inspected.mode, spec.result, declared)
-    except CannotDescribe as reason:
-        diagnostics.append(
-            Diagnostic(
-                code="M248",
-                message="the schema of the result is not a JSON Schema",
-                span=spec.result.at("schema"),
-                label=str(reason),
-            )
-        )
-        return None, tuple(diagnostics)
-    if compiled is None or has_errors(diagnostics):
-        return None, tuple(diagnostics)
-    signature = _signature(spec, inspected.mode, text.description, compiled, form)
-    tool = LoadedTool(target.callable, signature, compiled.arguments, form, expected)
-    return tool, tuple(diagnostics)
-
-
-def _signature(
-    spec: ToolSpec, mode: Mode, documentation: str, compiled: Compiled, form: ResultForm
-) -> ToolSignature:
-    return ToolSignature(
-        description=documentation if spec.description is None else spec.description,
+    names = TypeNames(loader, report)
+    compiled = compile_signature(spec, inspected, text.parameters, names.find, report)
+    form = _result_form(spec, inspected, names, report)
+    expected = expected_types(spec.needs, inspected.parameters or (), names.find)
+    if compiled is None or form is None or has_errors(report.diagnostics):
+        return None, tuple(report.diagnostics)
+    signature = ToolSignature(
+        description=text.description if spec.description is None else spec.description,
         input_schema=compiled.input_schema,
         output_schema=form.output_schema,
-        mode=mode,
+        mode=inspected.mode,
         injected=compiled.injected,
         context_parameters=compiled.contexts,
         accepts=compiled.accepts,
         mcp_content=form.mcp_content,
     )
+    tool = LoadedTool(target.callable, signature, compiled.arguments, form, expected)
+    return tool, tuple(report.diagnostics)
 
 
-def callable_problem(spec: ToolSpec, target: Target) -> Diagnostic | None:
-    """Return why the object cannot be called as it is, or None."""
-    value = target.callable
-    label, hint = "", ""
-    if not callable(value):
-        label = f"it is of type `{type(value).__name__}`"
-        hint = "name a function, a method, a class or an object that can be called"
-    elif isinstance(value, types.FunctionType) and isinstance(target.owner, type):
-        name = spec.callable.rpartition(".")[2]
-        first = next(iter(value.__code__.co_varnames[: value.__code__.co_argcount]), None)
-        is_static = isinstance(_raw_attribute(target.owner, name), staticmethod)
-        if not is_static and first not in {parameter.name for parameter in spec.parameters}:
-            label = "it is a method and needs an object to be called on"
-            hint = "declare the object under `objects:` and write `object.method`"
-    if not label:
+def _result_form(
+    spec: ToolSpec, inspected: Inspected, names: "TypeNames", report: Report
+) -> ResultForm | None:
+    result = spec.result
+    declared = EMPTY
+    if result.type is not None:
+        declared = names.find(result.type, result.at("type"), "serialization")
+    select = result.select
+    paths = () if select is None else (select,) if isinstance(select, str) else select.values()
+    for path in paths:
+        if problem := path_problem(path):
+            message = f"`{printable(path)}` is not a path into a result"
+            hint = "write keys, attributes and indexes with dots between them"
+            report.error("M251", message, result.at("select"), problem, hint)
+    try:
+        return result_form(inspected.returns, inspected.mode, result, declared)
+    except CannotDescribe as reason:
+        message = "the schema of the result is not a JSON Schema"
+        report.error("M248", message, result.at("schema"), str(reason), "correct the schema")
         return None
-    return Diagnostic(
-        code="M224",
-        message=f"`{spec.callable}` cannot be called",
-        span=spec.at("callable"),
-        label=label,
-        hint=hint,
+
+
+def callable_problem(spec: ToolSpec, target: Target) -> tuple[str, str] | None:
+    """Return why the object cannot be called as it is, and what to do, or None."""
+    value = target.callable
+    if not callable(value):
+        return (
+            f"it is of type `{type_name(type(value))}`",
+            "name a function, a method, a class or an object that can be called",
+        )
+    if not isinstance(value, types.FunctionType) or not isinstance(target.owner, type):
+        return None
+    if isinstance(_raw_attribute(target.owner, spec.callable.rpartition(".")[2]), staticmethod):
+        return None
+    first = next(iter(value.__code__.co_varnames[: value.__code__.co_argcount]), None)
+    if first in {parameter.name for parameter in spec.parameters}:
+        return None
+    return (
+        "it is a method and needs an object to be called on",
+        "declare the object under `objects:` and write `object.method`",
     )
 
 
@@ -176,56 +176,31 @@ def _raw_attribute(owner: type, name: str) -> object:
 class TypeNames:
     """Finds the types that a manifest names, and reports those that are none."""
 
-    def __init__(self, loader: Loader, diagnostics: list[Diagnostic]) -> None:
-        """Report into the given list."""
+    def __init__(self, loader: Loader, report: Report) -> None:
+        """Take what loads types, and what to report to."""
         self._loader = loader
-        self._diagnostics = diagnostics
+        self._report = report
 
     def find(self, text: str, span: Span | None, mode: str = "validation") -> Any:
         """Return the type of that name, or `EMPTY` after reporting why there is none."""
-        if ":" not in text:
-            if text not in KEYWORDS:
-                near = closest(text, KEYWORDS)
-                hint = f"did you mean `{near}`?" if near else f"known: {', '.join(KEYWORDS)}"
-                return self._report(
-                    text, span, "it is neither a known type nor `module:Class`", hint
-                )
+        if text in KEYWORDS:
             return KEYWORDS[text]
+        if ":" not in text:
+            near = closest(text, KEYWORDS)
+            hint = f"did you mean `{near}`?" if near else f"known: {', '.join(KEYWORDS)}"
+            return self._complain(text, span, "it is neither known nor `module:Class`", hint)
         loaded = self._loader.load(text, span, as_type=True)
         if isinstance(loaded, Diagnostic):
-            self._diagnostics.append(loaded)
+            self._report.diagnostics.append(loaded)
             return EMPTY
         try:
             schema_of(adapter_of(loaded.value), loaded.value, mode)
         except CannotDescribe as reason:
             hint = "name a dataclass, a pydantic model, a TypedDict or an Enum"
-            return self._report(text, span, str(reason), hint)
+            return self._complain(text, span, str(reason), hint)
         return loaded.value
 
-    def _report(self, text: str, span: Span | None, label: str, hint: str) -> Any:
-        self._diagnostics.append(
-            Diagnostic(
-                code="M247",
-                message=f"`{text}` is not a type for values",
-                span=span,
-                label=label,
-                hint=hint,
-            )
-        )
+    def _complain(self, text: str, span: Span | None, label: str, hint: str) -> Any:
+        message = f"`{printable(text)}` is not a type for values"
+        self._report.error("M247", message, span, label, hint)
         return EMPTY
-
-
-def _select_problems(spec: ToolSpec) -> list[Diagnostic]:
-    select = spec.result.select
-    paths = () if select is None else (select,) if isinstance(select, str) else select.values()
-    return [
-        Diagnostic(
-            code="M251",
-            message=f"`{path}` is not a path into a result",
-            span=spec.result.at("select"),
-            label=problem,
-            hint="write keys, attributes and indexes with dots between them",
-        )
-        for path in paths
-        if (problem := path_problem(path))
-    ]

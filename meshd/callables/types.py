@@ -9,8 +9,6 @@ import binascii
 import collections.abc
 import datetime
 import decimal
-import functools
-import operator
 import pathlib
 import types
 import typing
@@ -26,7 +24,7 @@ from pydantic_core import PydanticCustomError, SchemaError
 from meshd.domain.spec import JsonValue
 
 
-class CannotDescribe(Exception):  # noqa: N818  (reads as what it is)
+class CannotDescribe(Exception):
     """A type that has no JSON form."""
 
 
@@ -105,7 +103,7 @@ def describable(annotation: Any) -> Any:
         return annotation
     arguments = typing.get_args(annotation)
     if origin is Annotated:
-        if Base64 == annotation or Utf8 == annotation:
+        if annotation in (Base64, Utf8):
             return annotation
         return Annotated[(describable(arguments[0]), *arguments[1:])]
     inner = tuple(describable(argument) for argument in arguments)
@@ -114,7 +112,7 @@ def describable(annotation: Any) -> Any:
     if inner == arguments:
         return annotation
     if origin in (typing.Union, types.UnionType):
-        return functools.reduce(operator.or_, inner)
+        return typing.Union[inner]  # noqa: UP007  (made at run time)
     return types.GenericAlias(origin, inner)
 
 
