@@ -120,7 +120,8 @@ class _Dump:
             return self._mapping(pairs, place)
         if isinstance(value, types.SimpleNamespace):
             return self._mapping(vars(value).items(), place)
-        if callable(getattr(type(cast("Any", value)), "tolist", None)):
+        kind = cast("type[object]", type(value))
+        if callable(getattr(kind, "tolist", None)):
             return self.value(cast("Any", value).tolist(), place)
         raise unsendable(value, place)
 

@@ -89,8 +89,9 @@ def _function(called: object) -> Any:
     while isinstance(value, functools.partial):
         value = value.func
     if isinstance(value, type) or inspect.isroutine(value):
-        return cast("Any", value)
-    return getattr(type(cast("Any", value)), "__call__", value)  # noqa: B004  (the method itself is wanted)
+        return value
+    kind = cast("type[object]", type(value))
+    return getattr(kind, "__call__", value)  # noqa: B004  (it is wanted, not asked for)
 
 
 def _namespace(value: Any) -> dict[str, Any]:
