@@ -23,7 +23,6 @@ from meshd.domain.spec import (
     ToolSpec,
 )
 
-
 NO_CALLS: Mapping[str, CallSettings] = MappingProxyType({})
 
 
