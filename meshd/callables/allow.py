@@ -13,7 +13,14 @@ from enum import StrEnum
 from typing import Any
 
 from meshd.callables import find
-from meshd.callables.references import LONGEST, Reference, chain_problem, printable, read_reference
+from meshd.callables.references import (
+    LONGEST,
+    Reference,
+    chain_problem,
+    choice,
+    printable,
+    read_reference,
+)
 from meshd.diagnostics.suggest import closest
 
 
@@ -88,12 +95,18 @@ class ImportPolicy:
         return Allowed(reference, Grant.ROOT)
 
     def covers(self, module: str) -> bool:
-        """Say whether objects that come from the module may be reached."""
+        """Say whether objects that come from the module, which is imported, may be reached."""
+        top = module.partition(".")[0]
         return self._matches(module) or (
-            module.partition(".")[0] not in sys.stdlib_module_names
-            and chain_problem(module) is None
-            and find.find_module(module, self.roots) is not None
+            top not in sys.stdlib_module_names
+            and (self._is_imported_from_root(top) or self._is_imported_from_root(module))
         )
+
+    def _is_imported_from_root(self, module: str) -> bool:
+        # A name that is found below a root proves nothing: a folder without code may have the name
+        # of an installed package, which Python then prefers.
+        file: object = getattr(sys.modules.get(module), "__file__", None)
+        return isinstance(file, str) and any(find.is_inside(file, root) for root in self.roots)
 
     def _matches(self, module: str) -> bool:
         return any(
@@ -120,12 +133,12 @@ class ImportPolicy:
             while find.find_module(parent, self.roots) is None:
                 parent, _, _ = parent.rpartition(".")
             missing = module.removeprefix(f"{parent}.").partition(".")[0]
-            near = closest(f"{parent}.{missing}", find.sibling_modules(parent, self.roots))
+            siblings = find.sibling_modules(parent, self.roots)
             return Refused(
                 "M220",
                 f"module `{module}` not found",
                 f"`{parent}` has no module `{missing}`",
-                f"did you mean `{near}`?" if near else "",
+                choice(missing, siblings, f"{parent}.") or f"add `{missing}` to `{parent}`",
             )
         near = closest(reference.top, find.sibling_modules("", self.roots))
         return Refused(
@@ -139,7 +152,8 @@ class ImportPolicy:
         """Return why the object reached may not be used under a pattern or a root, or None."""
         origin = origin_of(value)
         if origin is not None and (
-            origin.partition(".")[0] == reference.top or self.covers(origin)
+            self.covers(origin)
+            or (self._matches(reference.module) and origin.partition(".")[0] == reference.top)
         ):
             return None
         where = f"`{origin}`" if origin else "no module that it names"
@@ -160,7 +174,7 @@ def origin_of(value: object) -> str | None:
     """Return the module that the object comes from: of a function, a class, or an instance's class.
 
     A partial comes from where its function does, a bound method from its function's module unless
-    the function is inherited, in which case from the class of the object that it is bound to.
+    a class defines or inherits it, in which case from the class of the object that it is bound to.
     """
     if isinstance(value, functools.partial):
         return origin_of(value.func)
@@ -170,7 +184,8 @@ def origin_of(value: object) -> str | None:
         owner: object = value.__self__
         if owner is None or isinstance(owner, types.ModuleType):
             return _named_module(value)
-        return _named_module(owner if isinstance(owner, type) else type(owner))
+        own = isinstance(owner, type) and any(value.__name__ in vars(c) for c in owner.__mro__)
+        return _named_module(owner if own else type(owner))
     if isinstance(value, _DESCRIPTORS):
         return _named_module(value.__objclass__)
     if isinstance(value, types.FunctionType | type):
@@ -192,12 +207,20 @@ def _origin_of_method(method: types.MethodType) -> str | None:
     function: Any = method.__func__
     owner: object = method.__self__
     owner_type = owner if isinstance(owner, type) else type(owner)
-    inherited = any(
-        getattr(found, "__func__", found) is function
+    origin = origin_of(function)
+    belongs = any(
+        getattr(found, "__func__", found) is function and _is_made_for(base, function, origin)
         for base in owner_type.__mro__
         for found in vars(base).values()
     )
-    return _named_module(owner_type) if inherited else origin_of(function)
+    return _named_module(owner_type) if belongs else origin
+
+
+def _is_made_for(holder: type, function: object, origin: str | None) -> bool:
+    """Say whether the function in a class was written in its package, or made by a decorator."""
+    package = (_named_module(holder) or "").partition(".")[0]
+    is_closure = "<locals>" in str(getattr(function, "__qualname__", ""))
+    return is_closure or (origin or "").partition(".")[0] == package
 
 
 def _named_module(value: object) -> str | None:

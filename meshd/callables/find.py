@@ -66,7 +66,7 @@ def leads_out(name: str, roots: Sequence[str]) -> bool:
 
 
 def sibling_modules(package: str, roots: Sequence[str]) -> Iterator[str]:
-    """Yield the full names of the modules in a package, or at the top if its name is empty."""
+    """Yield the names of the modules in a package, or at the top if the package is empty."""
     folders = [Path(root) for root in roots]
     if package:
         found = find_module(package, roots)
@@ -74,6 +74,6 @@ def sibling_modules(package: str, roots: Sequence[str]) -> Iterator[str]:
     for folder in folders:
         entries = sorted(folder.iterdir()) if folder.is_dir() else []
         for entry in entries:
-            is_module = entry.suffix == ".py" or entry.is_dir()
+            is_module = entry.is_dir() or (entry.suffix == ".py" and entry.is_file())
             if is_module and entry.stem.isidentifier() and entry.name != "__init__.py":
-                yield f"{package}.{entry.stem}" if package else entry.stem
+                yield entry.stem

@@ -19,9 +19,8 @@ from typing import Any
 from meshd.callables import find
 from meshd.callables.allow import Allowed, Grant, ImportPolicy, Refused
 from meshd.callables.failures import Failure, import_failure, summary, users_traceback
-from meshd.callables.references import Reference
+from meshd.callables.references import Reference, choice
 from meshd.diagnostics.model import Diagnostic, Span
-from meshd.diagnostics.suggest import closest
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,15 @@ class Loader:
             if problem is not None:
                 self._failures[name] = problem
                 return problem
-        return sys.modules[name]
+        module = sys.modules.get(name)
+        if module is None:
+            return Failure(
+                "M221",
+                f"the import of `{name}` left no module",
+                "the module removed itself from `sys.modules`",
+                "let the module stay",
+            )
+        return module
 
     def _import_step(self, name: str, grant: Grant) -> Failure | None:
         """Import one module whose parents are imported already."""
@@ -88,7 +95,7 @@ class Loader:
             return self._foreign(name, _files(imported)) if grant is Grant.ROOT else None
         parent, _, last = name.rpartition(".")
         if parent and not hasattr(sys.modules[parent], "__path__"):
-            return Failure("M220", f"module `{name}` not found", f"`{parent}` is not a package")
+            return self._missing(name, parent, last)
         try:
             spec = importlib.util.find_spec(name)
         except (ImportError, ValueError, AttributeError):
@@ -128,13 +135,12 @@ class Loader:
         )
 
     def _missing(self, name: str, parent: str, last: str) -> Failure:
-        near = closest(name, find.sibling_modules(parent, self.policy.roots))
-        hint = f"did you mean `{near}`?" if near else ""
+        siblings = find.sibling_modules(parent, self.policy.roots) if parent else ()
         return Failure(
             "M220",
             f"module `{name}` not found",
             f"`{parent}` has no module `{last}`" if parent else "no such module is installed",
-            hint if hint or parent else f"install what provides `{name}`",
+            choice(last, siblings, f"{parent}.") or f"install what provides `{name}`",
         )
 
     def walk(
@@ -146,14 +152,16 @@ class Loader:
         for number, name in enumerate(path):
             try:
                 found = getattr(value, name)
-            except AttributeError:
-                return _attribute_missing(value, name, way)
-            except Exception as error:  # noqa: BLE001  (a property or __getattr__ of the user's)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  (a property or __getattr__ of the user's)
+                if isinstance(error, AttributeError) and name not in _attributes(value):
+                    return _attribute_missing(value, name, way)
                 return Failure(
                     "M221",
                     f"reading `{name}` of `{way}` raised `{type(error).__name__}`",
                     summary(error),
-                    "correct the property",
+                    "correct what is read there",
                     self.users_traceback(error),
                 )
             if isinstance(found, types.ModuleType) and not exact:
@@ -171,8 +179,11 @@ class Loader:
         self._ready = True
         place = after_standard_library(self._path)
         for root in reversed(self.policy.roots):
-            if root not in self._path[:place]:
-                self._path.insert(place, root)
+            if root in self._path[:place]:
+                continue
+            if root in self._path:
+                self._path.remove(root)
+            self._path.insert(place, root)
         importlib.invalidate_caches()
 
 
@@ -212,14 +223,21 @@ def _joint(start: object) -> str:
     return ":" if isinstance(start, types.ModuleType) else "."
 
 
+def _attributes(value: object) -> list[str]:
+    try:
+        return dir(value)
+    except Exception:  # noqa: BLE001  (a __dir__ of the user's)
+        return []
+
+
 def _attribute_missing(value: object, name: str, way: str) -> Failure:
-    near = closest(name, (known for known in dir(value) if not known.startswith("__")))
+    known = (known for known in _attributes(value) if not known.startswith("_"))
     is_module = isinstance(value, types.ModuleType)
     return Failure(
         "M223",
         f"`{way}{_joint(value)}{name}` not found",
         f"{'module ' if is_module else ''}`{way}` has no `{name}`",
-        f"did you mean `{near}`?" if near else "",
+        choice(name, known) or "name something else",
     )
 
 

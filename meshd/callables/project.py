@@ -60,7 +60,7 @@ def read_project(
             found = (Diagnostic(code="M215", message=f"`{file}` cannot be read", label=str(error)),)
         else:
             patterns, found = read_allow_list(text, str(file))
-    given = tuple(allow)
+    given = {pattern: pattern_problem(pattern) for pattern in allow}
     found += tuple(
         Diagnostic(
             code="M215",
@@ -68,10 +68,11 @@ def read_project(
             label=problem,
             hint=_PATTERN_HINT,
         )
-        for pattern in given
-        if (problem := pattern_problem(pattern))
+        for pattern, problem in given.items()
+        if problem
     )
-    return Project(str(root), (*patterns, *given)), found
+    good = (pattern for pattern, problem in given.items() if not problem)
+    return Project(str(root), (*patterns, *good)), found
 
 
 def read_allow_list(text: str, file: str) -> tuple[tuple[str, ...], tuple[Diagnostic, ...]]:
@@ -80,7 +81,8 @@ def read_allow_list(text: str, file: str) -> tuple[tuple[str, ...], tuple[Diagno
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         place = re.search(r"line (\d+), column (\d+)", str(error))
-        line, column = (int(place[1]), int(place[2])) if place else (len(text.splitlines()) or 1, 1)
+        lines = text.split("\n")
+        line, column = map(int, place.groups()) if place else (len(lines), len(lines[-1]) + 1)
         problem = re.sub(r" \(at .*\)$", "", str(error))
         span = Span(file, line, column, column + 1)
         return (), (
@@ -127,19 +129,24 @@ class _Reading:
             return ()
         good: list[str] = []
         for pattern in cast("list[object]", value):
-            problem = pattern_problem(pattern) if isinstance(pattern, str) else "it is not a string"
-            if problem is None:
-                good.append(cast("str", pattern))
+            if not isinstance(pattern, str):
+                label = f"`{printable(str(pattern))}` is not a string"
+                self._complain("a pattern is not a string", "allow", label, _PATTERN_HINT)
+            elif problem := pattern_problem(pattern):
+                message = f"`{printable(pattern)}` is not a pattern"
+                self._complain(message, pattern, problem, _PATTERN_HINT, quoted=True)
             else:
-                shown = printable(str(pattern))
-                self._complain(f"`{shown}` is not a pattern", shown, problem, _PATTERN_HINT)
+                good.append(pattern)
         return tuple(good)
 
-    def _complain(self, message: str, word: str, label: str = "", hint: str = "") -> None:
+    def _complain(
+        self, message: str, word: str, label: str = "", hint: str = "", *, quoted: bool = False
+    ) -> None:
         # tomllib gives no places, so the first line that says the word has to do.
-        word_alone = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
+        around = (r"[\"']", r"[\"']") if quoted else (r"(?<!\w)", r"(?!\w)")
+        word_alone = re.compile(around[0] + re.escape(word) + around[1])
         for number, line in enumerate(self._lines, 1):
-            if match := word_alone.search(line.partition("#")[0]):
+            if match := word_alone.search(line if quoted else line.partition("#")[0]):
                 span = Span(self._file, number, match.start() + 1, match.end() + 1)
                 break
         else:

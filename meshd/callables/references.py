@@ -5,10 +5,13 @@ Everything that is not a plain chain of Python identifiers is refused here: dund
 """
 
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from meshd.diagnostics.suggest import closest
+
 LONGEST = 250
-"""Characters in a reference or pattern; no longer file name can exist."""
+"""Bytes, and so characters, in a reference or pattern; no longer file name can exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ def read_reference(text: str) -> Reference | str:
     """Return the reference, or the reason why the text is none."""
     if len(text) > LONGEST:
         return f"it is longer than {LONGEST} characters"
+    if len(text.encode(errors="surrogatepass")) > LONGEST:
+        return f"it is longer than {LONGEST} bytes"
     if text.count(":") != 1:
         return "it needs exactly one colon between module and name"
     module, _, qualname = text.partition(":")
@@ -64,3 +69,14 @@ def printable(text: str) -> str:
     """Return the text with every character that a terminal might act on escaped, and shortened."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return shown if len(shown) <= 80 else f"{shown[:79]}…"
+
+
+def choice(word: str, candidates: Iterable[str], before: str = "") -> str:
+    """Return the hint for an unknown name: the one that was meant, else some that there are."""
+    known = sorted(set(candidates))
+    if near := closest(word, known):
+        return f"did you mean `{before}{near}`?"
+    if not known:
+        return ""
+    shown = ", ".join(f"`{before}{name}`" for name in known[:5])
+    return f"name one of {shown}{', …' if len(known) > 5 else ''}"
