@@ -1,7 +1,6 @@
 """`meshd list` and `meshd stop`, and the table of a mesh that `meshd run` prints as well."""
 
 import asyncio
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -112,13 +111,9 @@ def stop(state_directory: Path, timeout: str) -> int:
 
 
 def is_alive(pid: int) -> bool:
-    """Say whether a process lives (one that has ended but was not waited for does not)."""
+    """Say whether a process lives; one that has ended but was not waited for does not."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     except OSError:
-        try:
-            os.kill(pid, 0)
-        except OSError:
-            return False
-        return not Path("/proc/self").exists()
+        return False
     return state != "Z"

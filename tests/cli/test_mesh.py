@@ -1,0 +1,76 @@
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meshd.cli.mesh import console, example_call, is_alive, print_mesh, stop
+from meshd.daemon.client import AdminClient
+
+VIEW: dict[str, Any] = {
+    "agents": [
+        {
+            "name": "shop",
+            "namespace": "west",
+            "version": "1.0.0",
+            "instances": [{"endpoint": "http://127.0.0.1:1", "status": "ready"}],
+            "tools": [{"name": "buy", "capability": None, "version": "1.0.0", "tags": ["[red]"]}],
+            "needs": [
+                {"tool": "buy", "parameter": "p", "capability": "pay", "status": "unresolved"}
+                | {"providers": []}
+            ],
+        }
+    ]
+}
+
+
+class FakeMesh:
+    def view(self) -> dict[str, Any]:
+        return VIEW
+
+    def tool(self, agent: str, tool: str) -> dict[str, Any] | None:
+        assert (agent, tool) == ("west/shop", "buy")
+        return {"inputSchema": {"required": ["item", "number"]}}
+
+
+def test_a_process_lives_until_it_has_ended() -> None:
+    assert is_alive(os.getpid())
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    while is_alive(process.pid):
+        time.sleep(0.01)
+    assert process.poll() == 0
+    assert not is_alive(process.pid)
+
+
+def test_the_tables_show_namespaces_and_do_not_read_markup(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_mesh(VIEW, console())
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["west/shop", "1.0.0", "ready", "http://127.0.0.1:1/mcp"] in lines
+    assert ["west/shop.buy", "-", "1.0.0", "[red]"] in lines
+    assert ["west/shop.buy", "(p)", "pay", "->", "unresolved"] in lines
+
+
+def test_the_example_calls_a_tool_with_its_required_arguments() -> None:
+    assert example_call(FakeMesh(), VIEW) == "meshd call west/shop.buy item=ITEM number=NUMBER"
+    assert example_call(FakeMesh(), {"agents": []}) == "meshd call AGENT.TOOL"
+
+
+@pytest.mark.parametrize(("timeout", "status"), [("2s", 0), ("0s", 3)])
+def test_stop_waits_for_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, timeout: str, status: int
+) -> None:
+    seconds = 0.1 if status == 0 else 30
+    process = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({seconds})"])
+
+    def stopped(_: AdminClient) -> int:
+        return process.pid
+
+    monkeypatch.setattr(AdminClient, "stop", stopped)
+    assert stop(tmp_path, timeout) == status
+    process.kill()
+    process.wait()
