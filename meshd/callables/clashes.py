@@ -1,7 +1,8 @@
 """Agents that share a process but not their import roots, and both have a module of one name.
 
 Python knows one module of a name in a process, so the second agent would silently get the code of
-the first. Only modules that are named by references or imported already count.
+the first. Only modules that are named by references or imported already count. Folders of one name
+that hold no code of their own are one package to Python, so only the modules in them can clash.
 """
 
 import itertools
@@ -22,15 +23,23 @@ def clashes(agents: Sequence[AgentSpec]) -> tuple[Diagnostic, ...]:
     used = [(agent, _used(agent)) for agent in agents]
     found: list[Diagnostic] = []
     for (first, first_used), (second, second_used) in itertools.combinations(used, 2):
+        clashing: set[str] = set()
         for name in sorted(first_used.keys() | second_used.keys()):
             ours, theirs = find_module(name, first.roots), find_module(name, second.roots)
-            if ours and theirs and ours.resolve() != theirs.resolve():
+            if name.rpartition(".")[0] in clashing:
+                clashing.add(name)
+            elif ours and theirs and _differ(ours, theirs):
+                clashing.add(name)
                 spans = (
                     first_used.get(name) or first.origin,
                     second_used.get(name) or second.origin,
                 )
                 found.append(_clash(name, (first, second), (ours, theirs), spans))
     return tuple(found)
+
+
+def _differ(ours: Path, theirs: Path) -> bool:
+    return ours.resolve() != theirs.resolve() and not (ours.is_dir() and theirs.is_dir())
 
 
 def _clash(
@@ -52,16 +61,17 @@ def _clash(
 
 
 def _used(agent: AgentSpec) -> Mapping[str, Span | None]:
-    """Return the top-level names that the agent uses from its roots, with a place for each."""
+    """Return the modules that the agent uses from its roots, with a place for each."""
     names: dict[str, Span | None] = {}
     for text, span in references(agent):
         reference = read_reference(text)
         if isinstance(reference, Reference) and find_module(reference.top, agent.roots):
-            names.setdefault(reference.top, span)
+            for name in itertools.accumulate(reference.module.split("."), "{}.{}".format):
+                names.setdefault(name, span)
     folders = [folder for root in agent.roots for folder in (Path(root), Path(root).resolve())]
     for name, module in list(sys.modules.items()):
         file: object = getattr(module, "__file__", None)
-        if "." in name or not isinstance(file, str):
+        if not isinstance(file, str):
             continue
         if any(Path(file).is_relative_to(folder) for folder in folders):
             names.setdefault(name, None)

@@ -51,7 +51,9 @@ def users_traceback(error: BaseException, folders: Sequence[str]) -> str:
 
 def summary(error: BaseException) -> str:
     """Return the exception in one short line."""
-    line = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
+    told = traceback.TracebackException(type(error), error, None)
+    told.__notes__ = None
+    line = list(told.format_exception_only())[-1].strip().splitlines()[0]
     return line if len(line) <= 120 else f"{line[:119]}…"
 
 

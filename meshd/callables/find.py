@@ -75,5 +75,5 @@ def sibling_modules(package: str, roots: Sequence[str]) -> Iterator[str]:
         entries = sorted(folder.iterdir()) if folder.is_dir() else []
         for entry in entries:
             is_module = entry.is_dir() or (entry.suffix == ".py" and entry.is_file())
-            if is_module and entry.stem.isidentifier() and entry.name != "__init__.py":
+            if is_module and entry.stem.isidentifier() and not entry.stem.startswith("__"):
                 yield entry.stem
