@@ -12,7 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from meshd.callables.allow import origin_of
-from meshd.callables.inspection import VAR_KEYWORD, VAR_POSITIONAL, inspect_callable
+from meshd.callables.inspection import (
+    POSITIONAL_ONLY,
+    VAR_KEYWORD,
+    VAR_POSITIONAL,
+    inspect_callable,
+)
 from meshd.callables.load import Failure, Loader
 from meshd.callables.objects import make_object
 from meshd.callables.references import chain_problem, printable
@@ -132,11 +137,13 @@ class _Loading:
             hint = "decorate an async generator function with `contextlib.asynccontextmanager`"
             self.report.error("M227", f"`{text}` is no lifespan", span, problem, hint)
             return None
-        names: list[str] = []
+        by_position: list[str] = []
+        by_keyword: list[str] = []
         for parameter in inspect_callable(function).parameters or ():
             if parameter.kind in (VAR_POSITIONAL, VAR_KEYWORD):
                 continue
             if parameter.name in {spec.name for spec in self.agent.objects}:
+                names = by_position if parameter.kind is POSITIONAL_ONLY else by_keyword
                 names.append(parameter.name)
             elif parameter.default is inspect.Parameter.empty:
                 near = closest(parameter.name, self.objects)
@@ -144,7 +151,9 @@ class _Loading:
                 label = f"its parameter `{parameter.name}` is not the name of an object"
                 self.report.error("M227", f"`{text}` is no lifespan", span, label, hint)
         objects = self.objects
-        return lambda: function(**{name: objects[name] for name in names})
+        return lambda: function(
+            *(objects[name] for name in by_position), **{name: objects[name] for name in by_keyword}
+        )
 
     def _target(self, text: str, span: Span | None) -> Target | None:
         """Return what a reference names: in a module, or in an object of the agent."""
@@ -157,12 +166,11 @@ class _Loading:
         return self._target_in_object(text, span)
 
     def _target_in_object(self, text: str, span: Span | None) -> Target | None:
-        problem = "write `package.module:name`, or `object.method`" if "." not in text else ""
-        problem = chain_problem(text) or problem
+        problem = chain_problem(text) or ("" if "." in text else "it is a single name")
         if problem:
-            self.report.error(
-                "M210", f"`{printable(text)}` does not name a callable", span, problem
-            )
+            message = f"`{printable(text)}` does not name a callable"
+            hint = "write `package.module:name`, or `object.method`"
+            self.report.error("M210", message, span, problem, hint)
             return None
         name, *path = text.split(".")
         declared = [spec.name for spec in self.agent.objects]

@@ -131,10 +131,10 @@ def _annotation(value: object, parameter: inspect.Parameter, hint: Any) -> Any:
 
 
 def _takes_nothing(value: object) -> bool:
-    """Say whether the documentation of a C function begins with `name()`."""
-    name = getattr(value, "__name__", "")
-    first = (getattr(value, "__doc__", None) or "").lstrip().partition("\n")[0]
-    return bool(name) and re.match(rf"(?:\w+\.)?{re.escape(name)}\(\)", first) is not None
+    """Say whether the documentation of a C function shows it as `name()`, and in no other way."""
+    name, text = getattr(value, "__name__", ""), getattr(value, "__doc__", None) or ""
+    shown = re.findall(rf"^(?:\w+\.)?{re.escape(name)}\((.?)", text, re.MULTILINE) if name else []
+    return set(shown) == {")"}
 
 
 def _documentation(called: object) -> str:
@@ -143,12 +143,10 @@ def _documentation(called: object) -> str:
         value = value.func
     if inspect.isroutine(value) or isinstance(value, type):
         return inspect.getdoc(value) or ""
-    own = (
-        inspect.getdoc(_function(value))
-        if isinstance(_function(value), types.FunctionType)
-        else None
-    )
-    return own or inspect.getdoc(value) or ""
+    called_method = _function(value)
+    own = inspect.getdoc(called_method) if isinstance(called_method, types.FunctionType) else None
+    # Python's own words on `__call__` say nothing about this one.
+    return (own if own != type.__call__.__doc__ else None) or inspect.getdoc(value) or ""
 
 
 def is_class_named(annotation: Any, module: str, name: str) -> bool:
