@@ -224,5 +224,8 @@ def _is_made_for(holder: type, function: object, origin: str | None) -> bool:
 
 
 def _named_module(value: object) -> str | None:
-    name: object = getattr(value, "__module__", None)
+    try:
+        name: object = getattr(value, "__module__", None)
+    except Exception:  # noqa: BLE001  (a metaclass of the user's)
+        return None
     return name if isinstance(name, str) else None

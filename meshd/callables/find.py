@@ -1,9 +1,10 @@
 """Where a module lies below import roots, from the file system alone: nothing is imported.
 
 Links are resolved; what leads out of its root does not count. Looks at folders and `.py` files in
-the order in which Python does.
+the order in which Python does. What cannot be looked at, such as too long a name, is not there.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,19 @@ class Portion:
 def is_inside(path: Path | str, folder: Path | str) -> bool:
     """Say whether the path, links resolved, is the folder or lies below it."""
     return Path(path).resolve().is_relative_to(Path(folder).resolve())
+
+
+def is_folder(path: Path | str) -> bool:
+    """Say whether the path is a folder; unlike pathlib's, never raises."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def _exists(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def find_module(name: str, roots: Sequence[str]) -> Path | None:
@@ -46,9 +60,9 @@ def _find_part(part: str, portions: Iterable[Portion]) -> tuple[Portion | None, 
     for portion in portions:
         package = portion.folder / part
         for file in (package / "__init__.py", portion.folder / f"{part}.py"):
-            if file.is_file() and is_inside(file, portion.root):
+            if _is_file(file) and is_inside(file, portion.root):
                 return Portion(file, portion.root), []
-        if package.is_dir() and is_inside(package, portion.root):
+        if is_folder(package) and is_inside(package, portion.root):
             folders.append(Portion(package, portion.root))
     return None, folders
 
@@ -60,7 +74,7 @@ def leads_out(name: str, roots: Sequence[str]) -> bool:
         for part in name.split("."):
             path /= part
             for candidate in (path, path.with_name(f"{part}.py"), path / "__init__.py"):
-                if candidate.exists() and not is_inside(candidate, root):
+                if _exists(candidate) and not is_inside(candidate, root):
                     return True
     return False
 
@@ -72,8 +86,8 @@ def sibling_modules(package: str, roots: Sequence[str]) -> Iterator[str]:
         found = find_module(package, roots)
         folders = [found.parent if found.name == "__init__.py" else found] if found else []
     for folder in folders:
-        entries = sorted(folder.iterdir()) if folder.is_dir() else []
+        entries = sorted(folder.iterdir()) if is_folder(folder) else []
         for entry in entries:
-            is_module = entry.is_dir() or (entry.suffix == ".py" and entry.is_file())
+            is_module = is_folder(entry) or (entry.suffix == ".py" and _is_file(entry))
             if is_module and entry.stem.isidentifier() and not entry.stem.startswith("__"):
                 yield entry.stem

@@ -94,7 +94,7 @@ class Loader:
         if imported is not None:
             return self._foreign(name, _files(imported)) if grant is Grant.ROOT else None
         parent, _, last = name.rpartition(".")
-        if parent and not hasattr(sys.modules[parent], "__path__"):
+        if parent and not _is_package(sys.modules[parent]):
             return self._missing(name, parent, last)
         try:
             spec = importlib.util.find_spec(name)
@@ -217,6 +217,13 @@ def _files(module: types.ModuleType) -> list[str]:
     folders: list[str] = list(getattr(module, "__path__", []))
     # What has neither file nor folder is built into Python, so never below a root.
     return [] if folders else [f"Python itself (`{module.__name__}`)"]
+
+
+def _is_package(module: object) -> bool:
+    try:
+        return hasattr(module, "__path__")
+    except Exception:  # noqa: BLE001  (a __getattr__ of the user's)
+        return False
 
 
 def _joint(start: object) -> str:

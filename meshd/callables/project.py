@@ -4,6 +4,7 @@ The allow-list stands outside the manifests on purpose: who may write a manifest
 decide what code runs. Reads files; imports nothing.
 """
 
+import os
 import re
 import site
 import sysconfig
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from meshd.callables.allow import pattern_problem
-from meshd.callables.find import is_inside
+from meshd.callables.find import is_folder, is_inside
 from meshd.callables.references import printable
 from meshd.diagnostics.model import Diagnostic, Span
 from meshd.diagnostics.suggest import closest
@@ -35,7 +36,7 @@ def find_project_root(paths: Sequence[str | Path]) -> Path:
 
     Without one, it is the folder given; of several, the one that holds them all.
     """
-    folders = [path if path.is_dir() else path.parent for path in map(_resolved, paths)]
+    folders = [path if is_folder(path) else path.parent for path in map(_resolved, paths)]
     given = folders[0] if folders else Path.cwd()
     while not all(folder.is_relative_to(given) for folder in folders):
         given = given.parent
@@ -79,7 +80,7 @@ def read_allow_list(text: str, file: str) -> tuple[tuple[str, ...], tuple[Diagno
     """Return the patterns of a meshd.toml, or what is wrong with it and in which line."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers too long, and lists too deep
         place = re.search(r"line (\d+), column (\d+)", str(error))
         lines = text.split("\n")
         line, column = map(int, place.groups()) if place else (len(lines), len(lines[-1]) + 1)
@@ -174,7 +175,7 @@ def check_roots(
 
 
 def _root_problems(project_root: str, root: Path) -> list[tuple[str, str]]:
-    if not root.is_dir():
+    if not is_folder(root):
         return [("there is no such folder", "name a folder that holds your Python code")]
     if not is_inside(root, project_root):
         where = f"it lies outside the project, which is {project_root}"
@@ -198,4 +199,5 @@ def _installed() -> list[str]:
 
 
 def _resolved(path: str | Path) -> Path:
-    return Path.cwd() if str(path) == "-" else Path(path).resolve()
+    # Unlike pathlib's, this takes links that lead in a circle and names that are too long.
+    return Path.cwd() if str(path) == "-" else Path(os.path.realpath(path))

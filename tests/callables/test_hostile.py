@@ -10,7 +10,9 @@ import pytest
 
 from meshd.callables.agent import load_agent
 from meshd.callables.clashes import clashes
+from meshd.callables.find import find_module, leads_out, sibling_modules
 from meshd.callables.load import Loaded, Loader
+from meshd.callables.project import check_roots, find_project_root, read_allow_list
 from meshd.diagnostics.model import Diagnostic
 from meshd.domain.spec import AgentSpec
 from tests.callables.project import loader, write
@@ -382,6 +384,52 @@ def test_links_that_lead_nowhere_and_caches_are_not_suggested(trap: Trap) -> Non
     assert "__pycache__" not in cache.hint
 
 
+def test_an_object_that_hides_its_origin_is_refused(tmp_path: Path) -> None:
+    source = """
+        class Hiding(type):
+            @property
+            def __module__(cls):
+                raise ValueError
+
+        class Hidden(metaclass=Hiding):
+            pass
+    """
+    found = loader(write(tmp_path, {"own.py": source})).load("own:Hidden")
+    assert isinstance(found, Diagnostic)
+    assert (found.code, found.label) == ("M213", "it comes from no module that it names")
+
+
+def test_a_module_that_answers_every_name_by_raising_is_no_package(tmp_path: Path) -> None:
+    write(tmp_path, {"raising.py": "def __getattr__(name):\n    raise RuntimeError(name)\n"})
+    sys.path.append(str(tmp_path))
+    found = loader(allow=("raising.*",)).load("raising.inner:x")
+    del sys.modules["raising"]
+    assert isinstance(found, Diagnostic)
+    assert (found.code, found.label) == ("M220", "`raising` has no module `inner`")
+
+
+def test_a_root_with_too_long_a_name_is_no_folder(tmp_path: Path) -> None:
+    root = str(tmp_path / ("x" * 300))
+    (problem,) = check_roots(str(tmp_path), [root])
+    assert (problem.code, problem.label) == ("M214", "there is no such folder")
+    assert find_module("own", [root]) is None
+    assert not leads_out("own", [root])
+    assert list(sibling_modules("", [root])) == []
+
+
+def test_paths_that_lead_in_a_circle_or_are_too_long_have_a_project(tmp_path: Path) -> None:
+    (tmp_path / "circle.yaml").symlink_to("circle.yaml")
+    for name in ("circle.yaml", "x" * 300):
+        assert find_project_root([tmp_path / name]) == tmp_path
+
+
+@pytest.mark.parametrize("value", ["[" * 5000, "1" * 5000])
+def test_what_is_too_deep_or_too_long_in_the_allow_list_is_refused(value: str) -> None:
+    patterns, (problem,) = read_allow_list(f"[imports]\nallow = {value}", "meshd.toml")
+    assert (patterns, problem.code, problem.message) == ((), "M215", "`meshd.toml` is not TOML")
+    assert problem.span is not None
+
+
 def folders_without_code(tmp_path: Path) -> tuple[AgentSpec, AgentSpec]:
     files = {"shared/same.py": "def f(): pass\n"}
     one = write(tmp_path / "one", {**files, "shared/left.py": "def f(): pass\n"})
@@ -434,3 +482,24 @@ def test_a_root_behind_installed_packages_comes_before_them(tmp_path: Path) -> N
     found = loader(root).load("own:f")
     assert isinstance(found, Loaded)
     assert found.value() == "own"
+
+
+def test_a_root_that_python_searches_first_stays_where_it_is(tmp_path: Path) -> None:
+    root = write(tmp_path / "root", {"own.py": "def f(): pass\n"})
+    sys.path.insert(0, str(root))
+    before = list(sys.path)
+    assert isinstance(loader(root).load("own:f"), Loaded)
+    assert sys.path == before
+
+
+def test_a_finder_that_raises_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Raising:
+        @staticmethod
+        def find_spec(name: str, path: object = None, target: object = None) -> None:
+            if name == "unfindable":
+                raise ImportError(name)
+
+    monkeypatch.setattr(sys, "meta_path", [Raising, *sys.meta_path])
+    found = loader(allow=("unfindable",)).load("unfindable:x")
+    assert isinstance(found, Diagnostic)
+    assert (found.code, found.hint) == ("M220", "install what provides `unfindable`")
