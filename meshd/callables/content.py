@@ -16,7 +16,7 @@ _PACKAGES = frozenset({"fastmcp", "mcp", "mcp_types"})
 def is_content_type(annotation: Any) -> bool:
     """Say whether the type is MCP content, or a union or list with MCP content in it."""
     return any(
-        is_content_type(typing.get_args(member)[0])
+        any(map(is_content_type, typing.get_args(member)))
         if typing.get_origin(member) is list
         else _is_content_class(member)
         for member in members(annotation)

@@ -25,7 +25,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any, cast
 
-from pydantic import BaseModel
+from pydantic import AnyUrl, BaseModel
 from pydantic_core import PydanticSerializationError, Url, to_jsonable_python
 
 from meshd.callables.types import to_base64, type_name
@@ -39,6 +39,7 @@ LONGEST = 10_000
 """Items that are taken from an iterator, which may have no end."""
 LONGEST_INTEGER_BITS = 14_000
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _TEXTUAL = (
     datetime.date,
     datetime.time,
@@ -46,6 +47,7 @@ _TEXTUAL = (
     decimal.Decimal,
     uuid.UUID,
     pathlib.PurePath,
+    AnyUrl,
     fractions.Fraction,
     complex,
     re.Pattern,
@@ -90,7 +92,7 @@ class _Dump:
         if isinstance(value, bytes | bytearray | memoryview):
             return to_base64(bytes(cast("bytes", value)))
         if isinstance(value, _TEXTUAL):
-            return cast("str", to_jsonable_python(value))
+            return _in_words(value, place)
         return self._container(value, place)
 
     def _container(self, value: Any, place: str) -> JsonValue:
@@ -129,13 +131,7 @@ class _Dump:
         return [self.value(item, f"{place}[{index}]") for index, item in enumerate(items)]
 
     def _set(self, items: Set[Any], place: str) -> JsonValue:
-        """Return a list in an order that does not depend on hashes, so that answers are stable."""
-        try:
-            ordered = sorted(items)
-        except TypeError:
-            dumped = cast("list[JsonValue]", self._items(items, place))
-            return sorted(dumped, key=lambda item: json.dumps(item, sort_keys=True))
-        return self._items(ordered, place)
+        return in_order(cast("list[JsonValue]", self._items(items, place)))
 
     def _mapping(self, pairs: Iterable[tuple[Any, Any]], place: str) -> JsonValue:
         result: dict[str, JsonValue] = {}
@@ -157,6 +153,28 @@ def bounded(items: Iterable[Any], place: str) -> list[Any]:
     return taken
 
 
+def in_order(items: list[Any]) -> list[JsonValue]:
+    """Return what was a set in an order that does not depend on hashes: answers are stable."""
+    try:
+        return sorted(items)
+    except TypeError:
+        return sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
+
+
+def with_sets_in_order(dumped: Any, python: Any) -> JsonValue:
+    """Put the lists in order that are sets in `python`, the same value with Python's containers."""
+    if isinstance(python, Set) and isinstance(dumped, list):
+        return in_order(cast("list[Any]", dumped))
+    if isinstance(python, list | tuple) and isinstance(dumped, list):
+        inner = zip(cast("list[Any]", dumped), cast("Iterable[Any]", python), strict=True)
+        return [with_sets_in_order(*pair) for pair in inner]
+    if isinstance(python, Mapping) and isinstance(dumped, dict):
+        values = cast("Mapping[Any, Any]", python).values()
+        pairs = zip(cast("dict[str, Any]", dumped).items(), values, strict=True)
+        return {name: with_sets_in_order(item, value) for (name, item), value in pairs}
+    return dumped
+
+
 def unsendable(value: object, place: str) -> ResultRejected:
     """Return the error for a value that has no JSON form."""
     problem = f"`{place}` is of type `{type_name(type(value))}`, which has no JSON form"
@@ -169,8 +187,13 @@ def unsendable(value: object, place: str) -> ResultRejected:
 
 def sendable(value: JsonValue, place: str = RESULT) -> JsonValue:
     """Return JSON values as they are if JSON can say them, or raise `ResultRejected`."""
+    kind: object = type(value)
+    if value is None or kind is bool or (kind is str and value.isascii()):
+        return value
+    if (kind is int and value.bit_length() < 64) or (kind is float and math.isfinite(value)):
+        return value
     try:
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        _ENCODER.encode(value).encode()
     except (ValueError, TypeError, RecursionError):
         # Walks the value again to find the place.
         return dump(value, place)
@@ -185,6 +208,12 @@ def _text(value: str, place: str) -> str:
             f"`{place}` is text with half a character (a lone surrogate), which cannot be sent"
         ) from None
     return value if type(value) is str else str.__str__(value)
+
+
+def _in_words(value: object, place: str) -> str:
+    if isinstance(value, pathlib.PurePath | AnyUrl):
+        return _text(str(value), place)
+    return cast("str", to_jsonable_python(value))
 
 
 def _integer(value: int, place: str) -> int:
@@ -216,7 +245,8 @@ def _key(key: Any, place: str) -> str:
 
 def _model(value: BaseModel, place: str) -> JsonValue:
     try:
-        return value.model_dump(mode="json", by_alias=True)
+        dumped = value.model_dump(mode="json", by_alias=True, fallback=dump)
+        return with_sets_in_order(dumped, value.model_dump(by_alias=True))
     except (PydanticSerializationError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ResultRejected(

@@ -7,9 +7,9 @@ the one that the type would give, and is checked before the value is converted t
 import inspect
 import json
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError
@@ -68,9 +68,11 @@ class Forms:
         return Form(placed, _converting(adapter, check), adapter)
 
     def _annotation(self, parameter: inspect.Parameter, own: ParameterSpec) -> Any:
-        annotation = EMPTY if own.type is None else self.type_of(own.type, own.at("type"))
-        if annotation is EMPTY:
-            annotation = parameter.annotation
+        annotation = parameter.annotation
+        if own.type is not None:
+            annotation = self.type_of(own.type, own.at("type"))
+            if annotation is EMPTY:  # which has been reported
+                annotation = Any
         if annotation is EMPTY:
             # Where the manifest gives a schema, a docstring's guess must not contradict it.
             said = None if own.schema is not None else self.text.get(parameter.name)
@@ -108,10 +110,18 @@ def python_default(adapter: TypeAdapter[Any] | None, default: Any) -> Mapping[st
     try:
         value = adapter.dump_python(default, mode="json", warnings="error")
         json.dumps(value, allow_nan=False)
-        adapter.validate_python(value)
+        sent = adapter.validate_python(value)
+        if adapter.core_schema["type"] == "any" and not _is_same(sent, default):
+            return {}
     except (PydanticSerializationError, ValueError, TypeError):
         return {}
     return {"default": value}
+
+
+def _is_same(sent: Any, default: Any) -> bool:
+    return isinstance(default, str | int | float | list | tuple | dict | None) and (
+        sent == (list(cast("Iterable[Any]", default)) if isinstance(default, tuple) else default)
+    )
 
 
 def _converting(

@@ -6,17 +6,18 @@ chunk, and the result is the list of them.
 """
 
 import collections.abc
+import json
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PlainSerializer, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from meshd.callables.arguments import describe_problem
 from meshd.callables.content import is_content, is_content_type
-from meshd.callables.dump import bounded, dump, sendable
+from meshd.callables.dump import bounded, dump, sendable, with_sets_in_order
 from meshd.callables.inspection import EMPTY
 from meshd.callables.schemas import (
     Mismatch,
@@ -40,7 +41,18 @@ _STREAMS = (
     collections.abc.Iterable,
     collections.abc.AsyncIterable,
 )
+_LAZY = (collections.abc.Iterator, collections.abc.MappingView, range)
+_NEVER_LAZY = frozenset({int, str, float, bool, type(None), list, dict, tuple})
+"""Spares most results the slow question whether they are lazy."""
 Dump = Callable[[Any], JsonValue]
+
+
+def _dump_any(value: Any) -> JsonValue:
+    return dump(value)
+
+
+_DUMPED = Annotated[Any, PlainSerializer(_dump_any, when_used="json")]
+"""What stands for `Any` inside a declared type, so that it is sent as if nothing were declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +102,7 @@ def result_type(annotation: Any, mode: Mode) -> Any:
         return EMPTY
     inner = unwrapped(annotation, collections.abc.Awaitable, collections.abc.Coroutine)
     if typing.get_origin(inner) is collections.abc.Generator:
-        return list[typing.get_args(inner)[0]]
+        return list[typing.get_args(inner)[0]] if typing.get_args(inner) else list[Any]
     return inner
 
 
@@ -110,36 +122,45 @@ def _declared(annotation: Any) -> tuple[Schema, Dump]:
     if annotation is EMPTY:
         return {}, dump
     try:
-        adapter = adapter_of(annotation)
+        adapter = adapter_of(annotation, _DUMPED)
         schema = without_titles(schema_of(adapter, annotation, "serialization"))
     except CannotDescribe:
         return {}, dump
-    return (schema, _typed(adapter, annotation)) if schema else ({}, dump)
+    return (
+        (schema, _typed(adapter, annotation, has_sets="uniqueItems" in json.dumps(schema)))
+        if schema
+        else ({}, dump)
+    )
 
 
-def _typed(adapter: TypeAdapter[Any], annotation: Any) -> Dump:
+def _typed(adapter: TypeAdapter[Any], annotation: Any, *, has_sets: bool) -> Dump:
     """Return a dump that holds values to the declared type."""
     validate = adapter.validator.validate_python
     serialize = adapter.serializer.to_python
 
     def dump_typed(value: Any) -> JsonValue:
-        if isinstance(value, collections.abc.Iterator | collections.abc.MappingView | range):
+        if type(value) not in _NEVER_LAZY and isinstance(value, _LAZY):
             value = bounded(cast("Iterable[Any]", value), "result")
         try:
             fitting = validate(value, from_attributes=True)
-            dumped = serialize(fitting, mode="json", by_alias=True, warnings="error")
+            dumped = serialize(fitting, mode="json", by_alias=True, warnings="error", fallback=dump)
+            if has_sets:
+                python = serialize(fitting, by_alias=True, warnings="none")
+                dumped = with_sets_in_order(dumped, python)
         except ValidationError as error:
             raise ResultRejected(
                 f"the result is declared `{type_name(annotation)}`, but the callable returned "
                 f"`{type_name(type(value))}`: {describe_problem('result', error, value)}"
             ) from None
         except (PydanticSerializationError, ValueError, RecursionError) as error:
+            if isinstance(error.__cause__, ResultRejected):
+                raise error.__cause__ from None
             reason = str(error).strip().splitlines()[-1].strip()
             raise ResultRejected(
                 f"the result is declared `{type_name(annotation)}`, and the "
                 f"`{type_name(type(value))}` returned cannot be written as that: {reason}"
             ) from None
-        return dumped if dumped is None or isinstance(dumped, bool) else sendable(dumped)
+        return sendable(dumped)
 
     return dump_typed
 

@@ -116,7 +116,7 @@ def compile_schema(schema: Mapping[str, JsonValue]) -> Callable[[JsonValue], Non
         for reference in _references(schema):
             resolver.lookup(reference)
     except Unresolvable as error:
-        return f"it refers to `{error.ref}`, which it does not hold"
+        return f"it refers to `#{error.ref.removeprefix('#')}`, which it does not hold"
 
     def check(value: JsonValue) -> None:
         error: Any = cast("Any", exceptions).best_match(validator.iter_errors(value))

@@ -198,23 +198,25 @@ def _check_injected(
 
 def _add(parts: _Parts, forms: Forms, parameter: inspect.Parameter, own: ParameterSpec) -> None:
     """Add a parameter that callers may set, or that takes a default of its own."""
+    optional = own.has_default or is_optional(parameter)
+    if own.hide and not optional:
+        forms.report.error(
+            "M245",
+            f"parameter `{parameter.name}` is hidden but has no default",
+            own.at("hide"),
+            "callers cannot set it, and nothing else does",
+            "give it a `default`",
+        )
+        return
     form = forms.of(parameter, own)
     if form is None or not _fix_default(parts, form, parameter.name, own, forms.report):
         return
-    optional = own.has_default or is_optional(parameter)
     if own.hide:
-        if not optional:
-            forms.report.error(
-                "M245",
-                f"parameter `{parameter.name}` is hidden but has no default",
-                own.at("hide"),
-                "callers cannot set it, and nothing else does",
-                "give it a `default`",
-            )
         return
     public = own.rename or parameter.name
     parts.slots.append(Slot(parameter.name, public, form.convert, not optional))
-    schema = hoist(form.schema, parts.definitions)
+    # A schema of the manifest has been placed with the definitions that it refers to.
+    schema = hoist(form.schema, parts.definitions) if own.schema is None else {**form.schema}
     said = forms.text.get(parameter.name, _NO_TEXT)
     if described := own.description or schema.get("description") or said.description:
         schema["description"] = described

@@ -20,6 +20,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, PlainSerializer, TypeAdapter, WithJsonSchema
 from pydantic.errors import PydanticUserError
 from pydantic_core import PydanticCustomError, SchemaError
+from typing_extensions import TypedDict
 
 from meshd.domain.spec import JsonValue
 
@@ -92,23 +93,21 @@ _LAZY: tuple[object, ...] = (
 )
 
 
-def describable(annotation: Any) -> Any:
-    """Return the type with its bytes as base64 and what is iterable as lists."""
-    if annotation is bytes:
-        return Base64
-    if annotation in _LAZY:
-        return list[Any]
+def describable(annotation: Any, anything: Any = Any) -> Any:
+    """Return the type with bytes as base64, iterables as lists and `anything` in place of Any."""
+    if typing.is_typeddict(annotation):
+        return _typed_dict(annotation, anything)
     origin = typing.get_origin(annotation)
-    if origin is None or origin is typing.Literal:
+    if origin is None:
+        return _describable_name(annotation, anything)
+    if origin is typing.Literal or annotation in (Base64, Utf8):
         return annotation
     arguments = typing.get_args(annotation)
     if origin is Annotated:
-        if annotation in (Base64, Utf8):
-            return annotation
-        return Annotated[(describable(arguments[0]), *arguments[1:])]
-    inner = tuple(describable(argument) for argument in arguments)
+        return Annotated[(describable(arguments[0], anything), *arguments[1:])]
+    inner = tuple(describable(argument, anything) for argument in arguments)
     if origin in _LAZY:
-        return list[inner[0]] if inner else list[Any]
+        return list[inner[0]] if inner else list[anything]
     if inner == arguments:
         return annotation
     if origin in (typing.Union, types.UnionType):
@@ -116,12 +115,43 @@ def describable(annotation: Any) -> Any:
     return types.GenericAlias(origin, inner)
 
 
-def adapter_of(annotation: Any) -> TypeAdapter[Any]:
-    """Return pydantic's view of the type, or raise `CannotDescribe` with the reason."""
+def _describable_name(annotation: Any, anything: Any) -> Any:
+    if annotation is bytes:
+        return Base64
+    if annotation is Any:
+        return anything
+    if annotation is list or annotation in _LAZY:
+        return list[anything]
+    return dict[Any, anything] if annotation is dict else annotation
+
+
+def _typed_dict(annotation: Any, anything: Any) -> Any:
+    """Return the TypedDict in a form that pydantic takes on every version of Python."""
+    hints = typing.get_type_hints(annotation, include_extras=True)
+    if any(annotation in (hint, *typing.get_args(hint)) for hint in hints.values()):
+        return annotation
+    required = annotation.__required_keys__
+    fields: dict[str, Any] = {}
+    for name, hint in hints.items():
+        is_marked = typing.get_origin(hint) in (typing.Required, typing.NotRequired)
+        inner = describable(typing.get_args(hint)[0] if is_marked else hint, anything)
+        fields[name] = inner if name in required else typing.NotRequired[inner]
+    made: Any = TypedDict(annotation.__name__, fields)  # pyright: ignore[reportArgumentType]
+    made.__doc__, made.__module__ = annotation.__doc__, annotation.__module__
+    if hasattr(annotation, "__pydantic_config__"):
+        made.__pydantic_config__ = annotation.__pydantic_config__
+    return made
+
+
+def adapter_of(annotation: Any, anything: Any = Any) -> TypeAdapter[Any]:
+    """Return pydantic's view of the type, or raise `CannotDescribe` with the reason.
+
+    `anything` stands for every `Any` that can be seen in the annotation.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return TypeAdapter(describable(annotation))
+            return TypeAdapter(describable(annotation, anything))
     except (PydanticUserError, SchemaError, NameError, TypeError, RecursionError) as error:
         raise CannotDescribe(_reason(annotation, error)) from error
 

@@ -1,18 +1,12 @@
 """Makes tools of the functions that the tests write, without a manifest."""
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
-from meshd.callables.allow import ImportPolicy
-from meshd.callables.load import Loader
 from meshd.callables.tool import LoadedTool, Target, compile_tool
 from meshd.diagnostics.model import Diagnostic
 from meshd.domain.spec import NeedSpec, ParameterSpec, ResultSpec, ToolSpec
-
-
-def loader(*patterns: str, roots: tuple[str, ...] = ()) -> Loader:
-    return Loader(ImportPolicy(roots=roots, patterns=patterns), sys.path)
+from tests.callables.project import loader
 
 
 def parameter(name: str, **said: Any) -> ParameterSpec:
