@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from meshd.diagnostics.model import Diagnostic, Span
+from meshd.diagnostics.text import shortened
 from meshd.manifest.interpolate import NotReadable
 from meshd.manifest.read import MAX_BYTES
 
@@ -40,6 +41,8 @@ def find_files(paths: Sequence[str | Path]) -> tuple[tuple[Found, ...], tuple[Di
     for path in map(Path, paths):
         if str(path) == STDIN:
             found.setdefault(STDIN, Found(STDIN_NAME, None, os.path.realpath(".")))
+        elif problem := _unusable(path):
+            problems.append(problem)
         elif path.is_dir():
             inside = list(_inside(path))
             if not inside:
@@ -47,8 +50,6 @@ def find_files(paths: Sequence[str | Path]) -> tuple[tuple[Found, ...], tuple[Di
                 problems.append(_problem("M101", f"there is no manifest in `{path}`", path, hint))
             for file in inside:
                 found.setdefault(os.path.realpath(file), _found(file))
-        elif not path.exists():
-            problems.append(_problem("M100", f"there is no file `{path}`", path, "check the path"))
         elif path.suffix not in ENDINGS:
             message = f"`{path}` is no manifest: it ends in neither `.yaml` nor `.yml`"
             problems.append(_problem("M101", message, path, "rename it"))
@@ -112,6 +113,18 @@ class ProjectInputs:
         except UnicodeDecodeError:
             raise NotReadable("it is not UTF-8") from None
         return text.removesuffix("\n").removesuffix("\r")
+
+
+def _unusable(path: Path) -> Diagnostic | None:
+    """Return why nothing can be read at the path, or None."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return _problem("M100", f"there is no file `{path}`", path, "check the path")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return _problem("M100", f"`{shortened(str(path))}` cannot be read", path, "", reason)
+    return None
 
 
 def _inside(folder: Path) -> Iterator[Path]:

@@ -191,3 +191,12 @@ def test_a_mesh_is_read_from_a_folder(folder: Path) -> None:
     assert found.mesh is not None
     (spec,) = found.mesh.agents
     assert (spec.roots, spec.description) == ((str(folder / "src"),), "hello")
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".yaml", "a\0b.yaml"])
+def test_a_name_that_no_file_can_have_is_a_diagnostic(name: str) -> None:
+    found, [problem] = find_files([name])
+    assert found == ()
+    assert problem.code == "M100"
+    assert problem.message.endswith("cannot be read")
+    assert problem.label
