@@ -92,7 +92,7 @@ class _Dump:
         if isinstance(value, bytes | bytearray | memoryview):
             return to_base64(bytes(cast("bytes", value)))
         if isinstance(value, _TEXTUAL):
-            return _in_words(value, place)
+            return _in_words(cast("object", value), place)
         return self._container(value, place)
 
     def _container(self, value: Any, place: str) -> JsonValue:
@@ -187,7 +187,7 @@ def unsendable(value: object, place: str) -> ResultRejected:
 
 def sendable(value: JsonValue, place: str = RESULT) -> JsonValue:
     """Return JSON values as they are if JSON can say them, or raise `ResultRejected`."""
-    kind: object = type(value)
+    kind = type(cast("object", value))
     if value is None or kind is bool or (kind is str and value.isascii()):
         return value
     if (kind is int and value.bit_length() < 64) or (kind is float and math.isfinite(value)):

@@ -61,6 +61,9 @@ def inspect_callable(value: Callable[..., Any]) -> Inspected:
             )
             for name, parameter in signature.parameters.items()
         )
+        if parameters and isinstance(value, types.FunctionType) and hasattr(value, "dispatch"):
+            # functools.singledispatch chooses by the first argument, which it takes by position.
+            parameters = (parameters[0].replace(kind=POSITIONAL_ONLY), *parameters[1:])
         returns = resolved("return", signature.return_annotation)
     return Inspected(
         mode=mode_of(value),

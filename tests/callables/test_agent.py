@@ -303,6 +303,22 @@ def test_what_cannot_be_reached_in_an_object(
     assert problems(root, objects=(CART,), tools=(tool,)) == [problem]
 
 
+def test_a_function_that_dispatches_by_its_first_argument_gets_it_by_position(root: Path) -> None:
+    text = """
+        import functools
+
+        @functools.singledispatch
+        def kind(value, more=0): return ["other", more]
+
+        @kind.register
+        def _(value: str, more=0): return ["text", more]
+    """
+    write(root, {"dispatching.py": text})
+    tool = loaded(root, tools=(ToolSpec(callable="dispatching:kind", name="t"),)).tools["t"]
+    assert tool.invoke(tool.validate({"value": "a", "more": 2})) == ["text", 2]
+    assert tool.invoke(tool.validate({"value": 1})) == ["other", 0]
+
+
 def test_methods_of_objects_of_an_exactly_allowed_class_may_be_named() -> None:
     objects = (ObjectSpec(name="c", class_reference="collections:Counter"),)
     tools = (ToolSpec(callable="c.most_common", name="t"),)

@@ -185,7 +185,8 @@ def test_each_refusal_says_why_and_what_to_do(evil: Loader) -> None:
     wrong: list[tuple[str, str, object]] = []
     for code, text in entries():
         found = evil.load(text)
-        told = isinstance(found, Diagnostic) and found.label and found.hint
-        if not told or found.code != code or not found.message.isprintable():
+        assert isinstance(found, Diagnostic), text
+        said = (found.code, found.message.isprintable(), bool(found.label), bool(found.hint))
+        if said != (code, True, True, True):
             wrong.append((code, text, found))
     assert wrong == []
