@@ -9,6 +9,12 @@ from meshd.domain.spec import NeedSpec, ParameterSpec, ResultSpec, ToolSpec
 from tests.callables.project import loader
 
 
+def without_hints(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function as one that was written without type hints."""
+    function.__annotations__ = {}
+    return function
+
+
 def parameter(name: str, **said: Any) -> ParameterSpec:
     return ParameterSpec(name=name, has_default="default" in said, **said)
 

@@ -4,16 +4,24 @@ import dataclasses
 import enum
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, Optional, TypedDict, Union
+from typing import Annotated, Any, Literal, Optional, TypedDict, Union, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from meshd.callables.arguments import describe_problem
+from meshd.callables.arguments import Arguments, Layout, Slot, describe_problem
+from meshd.callables.inspection import EMPTY
 from meshd.errors import ArgumentsRejected
-from tests.callables.compiling import call, parameter, properties_of, schema_of, tool_of
+from tests.callables.compiling import (
+    call,
+    parameter,
+    properties_of,
+    schema_of,
+    tool_of,
+    without_hints,
+)
 
 
 class Colour(enum.Enum):
@@ -109,7 +117,7 @@ def test_conversions(annotation: Any, sent: Any, received: Any) -> None:
     assert type(found) is type(received)
 
 
-REJECTIONS = [
+REJECTIONS: list[Any] = [
     (int, "one", "`value` should be a valid integer, unable to parse string as an integer"),
     (int, 1.5, "`value` should be a valid integer, got a number with a fractional part"),
     (int, None, "`value` should be a valid integer"),
@@ -339,15 +347,16 @@ def test_problems_that_are_plain_errors() -> None:
     assert describe_problem("a", ValueError("odd\x1b"), 1) == "`a`: odd\\x1b"
 
 
-def rest_needs_first(first: Any, second: Any = 2, *rest: Any) -> Any:
-    return (first, second, rest)
-
-
-def test_public_names_of_what_is_missing_before_positions() -> None:
-    described = [parameter("a"), parameter("b", default=1)]
-    tool = tool_of(min, *described)
-    assert call(tool, {"a": 0}) == 0
-    assert call(tool_of(rest_needs_first), {"first": 1, "rest": [3]}) == (1, 2, (3,))
+def test_a_position_that_nothing_fills_is_named_by_its_public_name() -> None:
+    slots = (Slot("a", "first", None, required=False), Slot("b", "b", None, required=False))
+    layout = Layout(ordered=(("a", EMPTY), ("b", EMPTY)), positional_only=2)
+    arguments = Arguments(slots, {}, layout)
+    assert arguments.arrange(arguments.validate({"first": 1})) == ([1], {})
+    with pytest.raises(ArgumentsRejected) as caught:
+        arguments.validate({"b": 1})
+    assert str(caught.value) == (
+        "arguments rejected: `first` is missing, and what follows it needs it"
+    )
 
 
 json_values = st.recursive(
@@ -364,16 +373,16 @@ json_values = st.recursive(
 def kinds(value: Any) -> Any:
     """Return the value with the type of each part, so that 1, 1.0 and True stay apart."""
     if isinstance(value, dict):
-        return {name: kinds(item) for name, item in value.items()}
+        return {name: kinds(item) for name, item in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
-        return [kinds(item) for item in value]
+        return [kinds(item) for item in cast("list[Any]", value)]
     return (type(value), value)
 
 
 @given(json_values)
 def test_untyped_arguments_and_results_come_back_as_they_were(value: Any) -> None:
-    def echo(value):
+    def echo(value: Any) -> Any:
         return value
 
-    tool = tool_of(echo)
+    tool = tool_of(without_hints(echo))
     assert kinds(tool.dump(call(tool, {"value": value}))) == kinds(value)

@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Awaitable, Callable, Coroutine
+from types import ModuleType
 from typing import Any, Optional
 
 import pytest
@@ -35,7 +36,7 @@ def test_annotations_of_proxies(annotation: Any, expected: Any) -> None:
     assert result_of_proxy(annotation) == expected
 
 
-def consumer(weather: Any, clock: ToolProxy[int], log: Callable[..., type(pytest)]) -> Any:  # type: ignore[valid-type]
+def consumer(weather: Any, clock: ToolProxy[int], log: Callable[..., ModuleType]) -> Any:
     return (weather, clock, log)
 
 

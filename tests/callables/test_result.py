@@ -79,33 +79,36 @@ def inner_schema(tool: LoadedTool) -> Any:
 
 @pytest.mark.parametrize("value", ["123", 123, [], {}, "", None, False, 0, 1.0, {"result": 1}])
 def test_values_stay_apart(value: Any) -> None:
-    def function():  # type: ignore[no-untyped-def]
+    def function():
         return value
 
     dumped = tool_of(function).dump(value)
     assert (type(dumped), dumped) == (type(value), value)
 
 
+OUTPUT_SCHEMAS: list[Any] = [
+    (int, {"type": "integer"}),
+    (None, {"type": "null"}),
+    (Any, {}),
+    (object, {}),
+    (bytes, {"type": "string", "contentEncoding": "base64"}),
+    (int | None, {"anyOf": [{"type": "integer"}, {"type": "null"}]}),
+    (list[int], {"type": "array", "items": {"type": "integer"}}),
+    (List, {"type": "array", "items": {}}),  # noqa: UP006
+    (dict, {"type": "object", "additionalProperties": True}),
+    (Awaitable[int], {"type": "integer"}),
+    (Coroutine[Any, Any, int], {"type": "integer"}),
+    (Iterator[int], {"type": "array", "items": {"type": "integer"}}),
+    (Generator[int, None, None], {"type": "array", "items": {"type": "integer"}}),
+    (Generator, {"type": "array", "items": {}}),
+    (Callable[[], int], {}),
+    (type(re), {}),
+]
+
+
 @pytest.mark.parametrize(
     ("annotation", "schema"),
-    [
-        (int, {"type": "integer"}),
-        (None, {"type": "null"}),
-        (Any, {}),
-        (object, {}),
-        (bytes, {"type": "string", "contentEncoding": "base64"}),
-        (int | None, {"anyOf": [{"type": "integer"}, {"type": "null"}]}),
-        (list[int], {"type": "array", "items": {"type": "integer"}}),
-        (List, {"type": "array", "items": {}}),  # noqa: UP006
-        (dict, {"type": "object", "additionalProperties": True}),
-        (Awaitable[int], {"type": "integer"}),
-        (Coroutine[Any, Any, int], {"type": "integer"}),
-        (Iterator[int], {"type": "array", "items": {"type": "integer"}}),
-        (Generator[int, None, None], {"type": "array", "items": {"type": "integer"}}),
-        (Generator, {"type": "array", "items": {}}),
-        (Callable[[], int], {}),
-        (type(re), {}),
-    ],
+    OUTPUT_SCHEMAS,
 )
 def test_output_schemas(annotation: Any, schema: Any) -> None:
     assert inner_schema(tool_of(returning(annotation))) == schema
@@ -292,7 +295,7 @@ async def async_generator() -> AsyncGenerator[set[int], None]:
     yield {1}
 
 
-def untyped_generator():  # type: ignore[no-untyped-def]
+def untyped_generator():
     yield 1
 
 
@@ -300,25 +303,28 @@ def oddly_typed_generator() -> Any:
     yield 1
 
 
-def bare_generator() -> Generator:  # type: ignore[type-arg]
+def bare_generator() -> Generator:  # pyright: ignore[reportMissingTypeArgument, reportUnknownParameterType]
     yield 1
+
+
+GENERATORS: list[Any] = [
+    (numbers, {"type": "integer"}, 1, 1),
+    (texts, {"type": "string", "contentEncoding": "base64"}, b"a", "YQ=="),
+    (
+        async_generator,
+        {"type": "array", "items": {"type": "integer"}, "uniqueItems": True},
+        {10, 9},
+        [9, 10],
+    ),
+    (untyped_generator, {}, b"a", "YQ=="),
+    (oddly_typed_generator, {}, [1], [1]),
+    (bare_generator, {}, "x", "x"),
+]
 
 
 @pytest.mark.parametrize(
     ("function", "items", "chunk", "dumped"),
-    [
-        (numbers, {"type": "integer"}, 1, 1),
-        (texts, {"type": "string", "contentEncoding": "base64"}, b"a", "YQ=="),
-        (
-            async_generator,
-            {"type": "array", "items": {"type": "integer"}, "uniqueItems": True},
-            {10, 9},
-            [9, 10],
-        ),
-        (untyped_generator, {}, b"a", "YQ=="),
-        (oddly_typed_generator, {}, [1], [1]),
-        (bare_generator, {}, "x", "x"),
-    ],
+    GENERATORS,
 )
 def test_generators_send_chunks_and_the_list_of_them(
     function: Callable[..., Any], items: Any, chunk: Any, dumped: Any

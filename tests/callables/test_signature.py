@@ -9,7 +9,7 @@ import operator
 import textwrap
 import types
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import Any, Optional
+from typing import Any, Optional, cast
 
 import fastmcp
 import jsonschema
@@ -33,6 +33,10 @@ from tests.callables.compiling import (
 
 def plain(a: int, b: str = "x") -> str:
     return f"{a}{b}"
+
+
+def identity(a: Any) -> Any:
+    return a
 
 
 async def asynchronous(a: int) -> int:
@@ -89,7 +93,7 @@ def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-CALLABLES = [
+CALLABLES: list[Any] = [
     (plain, {"a": 1}, "1x", Mode.SYNC),
     (decorated(plain), {"a": 1, "b": "y"}, "1y", Mode.SYNC),
     (COUNTER.add, {"step": 1}, 11, Mode.SYNC),
@@ -98,7 +102,7 @@ CALLABLES = [
     (COUNTER, {"value": 2}, 12, Mode.SYNC),
     (functools.partial(plain, b="z"), {"a": 1}, "1z", Mode.SYNC),
     (functools.partial(functools.partial(plain, 7), b="z"), {}, "7z", Mode.SYNC),
-    (lambda a: a, {"a": [1]}, [1], Mode.SYNC),
+    (identity, {"a": [1]}, [1], Mode.SYNC),
     (math.pow, {"x": 2, "y": 3}, 8.0, Mode.SYNC),
     (len, {"obj": [1, 2]}, 2, Mode.SYNC),
     (sorted, {"iterable": [2, 1], "reverse": True}, [2, 1], Mode.SYNC),
@@ -180,16 +184,19 @@ def test_schema_of_every_kind_of_parameter() -> None:
     assert tool_of(every_kind).signature.accepts == ("a", "b", "rest", "c", "more")
 
 
+ARGUMENTS_OF_EVERY_KIND: list[Any] = [
+    ({"a": 1, "b": 2}, (1, 2, (), 1, {})),
+    ({"b": 2, "a": 1, "rest": [3, 4]}, (1, 2, (3, 4), 1, {})),
+    ({"a": 1, "b": 2, "c": 3, "more": {"d": 4}}, (1, 2, (), 3, {"d": 4})),
+    # A positional-only name is free for `**more`.
+    ({"a": 1, "b": 2, "more": {"a": 3}}, (1, 2, (), 1, {"a": 3})),
+    ({"a": 1, "b": 2, "rest": [], "more": {}}, (1, 2, (), 1, {})),
+]
+
+
 @pytest.mark.parametrize(
     ("arguments", "result"),
-    [
-        ({"a": 1, "b": 2}, (1, 2, (), 1, {})),
-        ({"b": 2, "a": 1, "rest": [3, 4]}, (1, 2, (3, 4), 1, {})),
-        ({"a": 1, "b": 2, "c": 3, "more": {"d": 4}}, (1, 2, (), 3, {"d": 4})),
-        # A positional-only name is free for `**more`.
-        ({"a": 1, "b": 2, "more": {"a": 3}}, (1, 2, (), 1, {"a": 3})),
-        ({"a": 1, "b": 2, "rest": [], "more": {}}, (1, 2, (), 1, {})),
-    ],
+    ARGUMENTS_OF_EVERY_KIND,
 )
 def test_calls_with_every_kind_of_parameter(arguments: dict[str, Any], result: Any) -> None:
     assert call(tool_of(every_kind), arguments) == result
@@ -219,7 +226,7 @@ def test_what_is_not_given_is_not_passed() -> None:
     def spy(*args: Any, **kwargs: Any) -> Any:
         return args, kwargs
 
-    spy.__signature__ = inspect.signature(plain)  # type: ignore[attr-defined]
+    spy.__signature__ = inspect.signature(plain)
     tool = tool_of(spy)
     assert call(tool, {"a": 1}) == ((), {"a": 1})
     assert call(tool, {"a": 1, "b": "x"}) == ((), {"a": 1, "b": "x"})
@@ -296,8 +303,8 @@ def odd_defaults(  # noqa: PLR0917
     kind: Any = Mode.SYNC,
     pair: Any = (1, 2),
     members: set[int] = {1},  # noqa: B006
-    text: str = 5,  # type: ignore[assignment]
-    nothing: int = None,  # type: ignore[assignment]  # noqa: RUF013
+    text: str = cast("str", 5),
+    nothing: int = cast("int", None),
 ) -> Any:
     return (when, marker, number, key, kind, pair, members, text, nothing)
 
@@ -388,8 +395,11 @@ def test_a_schema_describes_what_has_no_json_form() -> None:
         tool.validate({"module": 1})
 
 
-def unresolvable(a: "Nowhere", b: "int" = 1) -> "Elsewhere":  # type: ignore[name-defined]  # noqa: F821
+def unresolvable(a: Any, b: "int" = 1) -> Any:
     return (a, b)
+
+
+unresolvable.__annotations__ |= {"a": "Nowhere", "return": "Elsewhere"}
 
 
 def test_forward_references_that_mean_nothing_are_warnings() -> None:
@@ -478,7 +488,7 @@ def test_a_schema_with_a_reference_into_itself_holds_where_it_is_put() -> None:
 
 def test_a_schema_with_an_identity_is_left_as_it_is() -> None:
     schema = {"$id": "urn:x", "$schema": "https://json-schema.org/draft/2020-12/schema"}
-    own = {**schema, "$defs": {"n": {}}, "properties": {"a": {"$ref": "#/$defs/n"}}}
+    own: dict[str, Any] = {**schema, "$defs": {"n": {}}, "properties": {"a": {"$ref": "#/$defs/n"}}}
     placed = properties_of(everything, parameter("b", schema=own))["b"]
     assert placed == {key: value for key, value in own.items() if key != "$schema"}
 
@@ -636,40 +646,43 @@ def test_needs_reach_keywords() -> None:
         tool.validate({"more": {"weather": 1}})
 
 
+MISFIT_NEEDS: list[Any] = [
+    (
+        consumer,
+        [need("wether")],
+        (
+            "M244",
+            "`m:f` has no parameter `wether`",
+            "it has `place`, `weather`, `clock`",
+            "did you mean `weather`?",
+        ),
+    ),
+    (
+        consumer,
+        [need("weather"), parameter("weather", type="str")],
+        (
+            "M250",
+            "parameter `weather` receives a need, so callers cannot set it",
+            "it is described under `parameters` too",
+            "remove it from `parameters`",
+        ),
+    ),
+    (
+        lambda *rest: rest,  # pyright: ignore[reportUnknownLambdaType]
+        [need("rest")],
+        (
+            "M250",
+            "parameter `rest` takes many values, so it cannot receive a need",
+            "it is `*rest`",
+            "name a parameter that takes one value",
+        ),
+    ),
+]
+
+
 @pytest.mark.parametrize(
     ("function", "said", "problem"),
-    [
-        (
-            consumer,
-            [need("wether")],
-            (
-                "M244",
-                "`m:f` has no parameter `wether`",
-                "it has `place`, `weather`, `clock`",
-                "did you mean `weather`?",
-            ),
-        ),
-        (
-            consumer,
-            [need("weather"), parameter("weather", type="str")],
-            (
-                "M250",
-                "parameter `weather` receives a need, so callers cannot set it",
-                "it is described under `parameters` too",
-                "remove it from `parameters`",
-            ),
-        ),
-        (
-            lambda *rest: rest,  # pyright: ignore[reportUnknownLambdaType]
-            [need("rest")],
-            (
-                "M250",
-                "parameter `rest` takes many values, so it cannot receive a need",
-                "it is `*rest`",
-                "name a parameter that takes one value",
-            ),
-        ),
-    ],
+    MISFIT_NEEDS,
 )
 def test_needs_that_fit_no_parameter(
     function: Callable[..., Any], said: list[Any], problem: tuple[str, ...]
@@ -750,7 +763,7 @@ def test_a_call_passes_exactly_what_was_given(data: st.DataObject) -> None:
         bound.apply_defaults()
         return dict(bound.arguments)
 
-    spy.__signature__ = signature  # type: ignore[attr-defined]
+    spy.__signature__ = signature
     given_arguments: dict[str, Any] = {}
     expected: dict[str, Any] = {}
     for name, declared in signature.parameters.items():
@@ -764,5 +777,5 @@ def test_a_call_passes_exactly_what_was_given(data: st.DataObject) -> None:
         if expected[name] is inspect.Parameter.empty or data.draw(st.booleans()):
             given_arguments[name] = value
             is_rest = declared.kind is inspect.Parameter.VAR_POSITIONAL
-            expected[name] = tuple(value) if is_rest else value
+            expected[name] = tuple(cast("list[int]", value)) if is_rest else value
     assert call(tool_of(spy), given_arguments) == expected

@@ -9,7 +9,7 @@ import typing
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, ForwardRef, TypedDict
 
 import pytest
 
@@ -43,7 +43,7 @@ def echo(value: Any) -> Any:
 UTC = datetime.UTC
 BYTES = b"\x00\xfftext"
 
-KEYWORD_CASES = [
+KEYWORD_CASES: list[Any] = [
     (
         "datetime",
         {"type": "string", "format": "date-time"},
@@ -258,18 +258,24 @@ def test_typed_dicts_of_every_python_are_described() -> None:
 
 
 class Broken(TypedDict):
-    field: "Nowhere"  # type: ignore[name-defined]  # noqa: F821
+    field: Any
+
+
+Broken.__annotations__ = {"field": ForwardRef("Nowhere")}
+
+
+INDESCRIBABLE: list[Any] = [
+    (Callable[[], int], "`collections.abc.Callable[[], int]` has no JSON form"),
+    (type(pytest), "`module` has no JSON form"),
+    (Path.__class__, "`type` has no JSON form"),
+    (3, "`3` has no JSON form"),
+    (Broken, f"`{__name__}.Broken` mentions `Nowhere`, which is not defined"),
+]
 
 
 @pytest.mark.parametrize(
     ("annotation", "reason"),
-    [
-        (Callable[[], int], "`collections.abc.Callable[[], int]` has no JSON form"),
-        (type(pytest), "`module` has no JSON form"),
-        (Path.__class__, "`type` has no JSON form"),
-        (3, "`3` has no JSON form"),
-        (Broken, f"`{__name__}.Broken` mentions `Nowhere`, which is not defined"),
-    ],
+    INDESCRIBABLE,
 )
 def test_what_cannot_be_described(annotation: Any, reason: str) -> None:
     with pytest.raises(CannotDescribe) as caught:
