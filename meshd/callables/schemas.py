@@ -4,6 +4,7 @@ Pure functions on JSON values. A schema from a manifest may refer to itself only
 fetched.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
@@ -96,7 +97,14 @@ def _references(schema: Any) -> Iterator[str]:
 
 
 class Mismatch(ValueError):
-    """A value does not match a schema of the manifest; the text says how, and where inside."""
+    """A value does not match a schema of the manifest; the text says how, and where inside.
+
+    `rule` is the part of the schema alone, for reports that must not show values.
+    """
+
+    def __init__(self, text: str, rule: str) -> None:
+        super().__init__(text)
+        self.rule = rule
 
 
 def compile_schema(schema: Mapping[str, JsonValue]) -> Callable[[JsonValue], None] | str:
@@ -124,6 +132,7 @@ def compile_schema(schema: Mapping[str, JsonValue]) -> Callable[[JsonValue], Non
             where = str(error.json_path)[1:]
             message = str(error.message)
             shown = message if len(message) <= 200 else f"{message[:199]}…"
-            raise Mismatch(f"{where}: {shown}" if where else shown)
+            rule = json.dumps({error.validator: error.validator_value})[:200]
+            raise Mismatch(f"{where}: {shown}" if where else shown, rule)
 
     return check

@@ -24,7 +24,7 @@ from meshd.callables.inspection import (
     Inspected,
 )
 from meshd.callables.report import Report
-from meshd.callables.schemas import Schema, hoist
+from meshd.callables.schemas import Mismatch, Schema, hoist
 from meshd.diagnostics.suggest import closest
 from meshd.domain.spec import JsonValue, ParameterSpec, ToolSpec
 
@@ -238,11 +238,16 @@ def _fix_default(parts: _Parts, form: Form, name: str, own: ParameterSpec, repor
     try:
         value = convert(own.default)
     except ValueError as error:
+        # The default may have come from the environment, so it is not shown.
+        if isinstance(error, Mismatch):
+            label = f"it does not match `{error.rule}`"
+        else:
+            label = describe_problem("default", error, own.default)
         report.error(
             "M249",
             f"the default of parameter `{name}` does not fit",
             own.at("default"),
-            describe_problem("default", error, own.default),
+            label,
             "give a default that a caller could send",
         )
         return False

@@ -779,3 +779,14 @@ def test_a_call_passes_exactly_what_was_given(data: st.DataObject) -> None:
             is_rest = declared.kind is inspect.Parameter.VAR_POSITIONAL
             expected[name] = tuple(cast("list[int]", value)) if is_rest else value
     assert call(tool_of(spy), given_arguments) == expected
+
+
+def test_a_default_that_does_not_fit_is_not_shown() -> None:
+    def sample(number: int) -> int:
+        return number
+
+    said = parameter("number", schema={"type": "number"}, default="hunter2")
+    [problem] = problems_of(sample, said)
+    assert problem[0] == "M249"
+    assert 'it does not match `{"type": "number"}`' in problem
+    assert "hunter2" not in str(problem)
