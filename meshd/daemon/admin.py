@@ -1,9 +1,7 @@
 """The admin API, version 1: what the other commands ask the daemon, over a Unix socket (0600)."""
 
 import os
-import socket
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Protocol
 
 from starlette.applications import Starlette
@@ -45,21 +43,3 @@ def admin_app(mesh: Administered, stop: Callable[[], None]) -> Starlette:
             Route("/v1/stop", stop_daemon, methods=["POST"]),
         ]
     )
-
-
-def listen_privately(path: Path) -> socket.socket:
-    """Return a listening Unix socket that only this user can connect to."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        # The mode applies to the socket from its first moment on.
-        mask = os.umask(0o177)
-        try:
-            listener.bind(os.fspath(path))
-        finally:
-            os.umask(mask)
-        listener.listen(64)
-        listener.setblocking(False)
-    except BaseException:
-        listener.close()
-        raise
-    return listener

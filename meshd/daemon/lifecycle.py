@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from meshd.callables.failures import summary, users_traceback
-from meshd.daemon.admin import admin_app, listen_privately
+from meshd.daemon.admin import admin_app
 from meshd.daemon.prepare import Prepared
 from meshd.daemon.stages import Stages
 from meshd.daemon.state import StateDirectory
@@ -84,7 +84,7 @@ async def run_mesh(
         mesh = RunningMesh(prepared.plan, agents)
         async with contextlib.AsyncExitStack() as stack:
             admin = admin_app(mesh, mesh.stop)
-            private = listen_privately(state.socket)
+            private = state.listen()
             await stack.enter_async_context(
                 http_serving(admin, private, stages.clock, grace_seconds=1)
             )

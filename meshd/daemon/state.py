@@ -4,10 +4,12 @@ import fcntl
 import hashlib
 import json
 import os
+import socket as sockets  # a StateDirectory's `socket` is a path
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Self
 
@@ -41,14 +43,7 @@ class StateDirectory:
             DaemonError: it cannot be made or written.
 
         """
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._make_private_socket_folder()
-            lock = (self.path / "lock").open("a+")
-        except OSError as error:
-            message = f"cannot use the state directory `{self.path}`: {error.strerror}"
-            raise DaemonError(message, "choose another one with `--state-dir`") from None
-        with lock:
+        with self._opened_lock() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -57,15 +52,35 @@ class StateDirectory:
                     f"a daemon{holder} already runs with the state directory `{self.path}`",
                     "stop it with `meshd stop`, or choose another one with `--state-dir`",
                 ) from None
-            lock.truncate(0)
-            lock.write(json.dumps({"pid": os.getpid()}))
-            lock.flush()
-            self.socket.unlink(missing_ok=True)
+            with self._usable():
+                lock.truncate(0)
+                lock.write(json.dumps({"pid": os.getpid()}).encode())
+                self.socket.unlink(missing_ok=True)
             try:
                 yield self
             finally:
                 self.socket.unlink(missing_ok=True)
                 lock.truncate(0)
+
+    def listen(self) -> sockets.socket:
+        """Return a listening socket at `socket` that only this user can connect to."""
+        with self._usable():
+            return listen_privately(self.socket)
+
+    def _opened_lock(self) -> FileIO:
+        with self._usable():
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make_private_socket_folder()
+            return (self.path / "lock").open("a+b", buffering=0)
+
+    @contextmanager
+    def _usable(self) -> Generator[None, None, None]:
+        """Turn what the file system refuses, for want of room or rights, into a `DaemonError`."""
+        try:
+            yield
+        except OSError as error:
+            message = f"cannot use the state directory `{self.path}`: {error.strerror}"
+            raise DaemonError(message, "choose another one with `--state-dir`") from None
 
     def require_daemon(self) -> Path:
         """Return the path of the admin socket, or raise `NotReachable` if there is none."""
@@ -89,3 +104,21 @@ class StateDirectory:
             return f" (process {json.loads(text)['pid']})"
         except (ValueError, KeyError, TypeError):
             return ""
+
+
+def listen_privately(path: Path) -> sockets.socket:
+    """Return a listening Unix socket that only this user can connect to."""
+    listener = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
+    try:
+        # The mode applies to the socket from its first moment on.
+        mask = os.umask(0o177)
+        try:
+            listener.bind(os.fspath(path))
+        finally:
+            os.umask(mask)
+        listener.listen(64)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener

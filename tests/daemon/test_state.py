@@ -1,6 +1,8 @@
 import json
 import multiprocessing
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,28 @@ def test_a_lock_with_garbage_names_no_holder(tmp_path: Path) -> None:
         (tmp_path / "lock").write_text("garbage")
         with pytest.raises(AlreadyRunning, match="a daemon already runs"), state.held():
             pytest.fail("it was held twice")
+
+
+def test_a_full_disk_is_a_clear_error(tmp_path: Path) -> None:
+    # A limit on the size of files fails as a full disk does, where a file is written.
+    script = (
+        "import resource, signal, sys, pathlib\n"
+        "from meshd.daemon.state import StateDirectory\n"
+        "from meshd.errors import DaemonError\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "try:\n"
+        "    with StateDirectory(pathlib.Path(sys.argv[1])).held(): pass\n"
+        "except DaemonError as error:\n"
+        "    print(error)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout == f"cannot use the state directory `{tmp_path}`: File too large\n"
+
+
+def test_a_socket_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    state = StateDirectory(tmp_path)
+    state.socket.mkdir()
+    with pytest.raises(DaemonError, match="cannot use the state directory"):
+        state.listen()
