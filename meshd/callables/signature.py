@@ -30,6 +30,7 @@ from meshd.domain.spec import JsonValue, ParameterSpec, ToolSpec
 
 _UNSAID = ParameterSpec(name="")
 _NO_TEXT = ParameterText()
+_NAMELESS = frozenset({"object", "obj"})
 _NOT_PASSED: Any = object()
 """The default of a parameter that only `**keywords` receives."""
 
@@ -129,7 +130,7 @@ def _parameters(
             return None
         names = [p.name for p in spec.parameters if p.name.isidentifier()]
         return [_parameter(name, POSITIONAL_ONLY) for name in names]
-    parameters = list(inspected.parameters)
+    parameters = _named_by_position(spec, inspected.parameters)
     if not any(p.kind is VAR_KEYWORD for p in parameters):
         return parameters
     known = {p.name for p in parameters}
@@ -140,6 +141,21 @@ def _parameters(
         if name not in known and name.isidentifier() and not keyword.iskeyword(name)
     ]
     return [*parameters[:-1], *extra, parameters[-1]]
+
+
+def _named_by_position(
+    spec: ToolSpec, parameters: Sequence[inspect.Parameter]
+) -> list[inspect.Parameter]:
+    """Return the parameters, under the manifest's names if Python's mean nothing.
+
+    C functions that are given a signature by a later Python call their only parameter `object` or
+    `obj`; a manifest that had to describe it before, under a name of its own, stays right.
+    """
+    said = [p.name for p in spec.parameters]
+    nameless = [p for p in parameters if p.kind is POSITIONAL_ONLY and p.name in _NAMELESS]
+    if len(parameters) == len(nameless) == len(said) == 1 and said[0].isidentifier():
+        return [parameters[0].replace(name=said[0])]
+    return list(parameters)
 
 
 def _check_names(spec: ToolSpec, parameters: Sequence[inspect.Parameter], report: Report) -> None:

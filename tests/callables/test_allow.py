@@ -82,7 +82,7 @@ NAMELESS = types.FunctionType((lambda: None).__code__, {})
         (collections.Counter, "collections"),
         (logging.getLogger().info, "logging"),
         (re.compile("a").sub, "re"),
-        (Path().joinpath, "pathlib"),
+        (Path().joinpath, Path.__module__),
         (list[int], "types"),
         (7, "builtins"),
         (None, "builtins"),

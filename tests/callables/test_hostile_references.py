@@ -22,6 +22,9 @@ from meshd.domain.spec import (
 )
 from tests.callables.project import loader, write
 
+# From Python 3.13 on, reading a partial from a class warns.
+pytestmark = pytest.mark.filterwarnings("ignore:functools.partial will be:FutureWarning")
+
 CORPUS = Path(__file__).with_name("hostile_references.txt")
 
 EVIL = """

@@ -295,13 +295,14 @@ def test_the_traceback_has_the_users_frames_only_and_the_exception_last(root: Pa
     found = loader(root).load("shop.raises:f")
     assert isinstance(found, Diagnostic)
     file = root / "shop" / "raises.py"
-    assert found.detail.splitlines() == [
+    # How Python underlines the code differs between its versions.
+    lines = [line for line in found.detail.splitlines() if line.strip(" ~^")]
+    assert lines == [
         "Traceback (most recent call last):",
         f'  File "{file}", line 7, in <module>',
         '    parse("{")',
         f'  File "{file}", line 5, in parse',
         "    return json.loads(text)",
-        "           ^^^^^^^^^^^^^^^^",
         (
             "json.decoder.JSONDecodeError: Expecting property name enclosed in double quotes: "
             "line 1 column 2 (char 1)"

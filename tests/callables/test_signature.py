@@ -790,3 +790,13 @@ def test_a_default_that_does_not_fit_is_not_shown() -> None:
     assert problem[0] == "M249"
     assert 'it does not match `{"type": "number"}`' in problem
     assert "hunter2" not in str(problem)
+
+
+def test_a_manifest_names_the_only_parameter_of_a_c_function_on_every_python() -> None:
+    # From Python 3.13 on, `keyword.iskeyword` has a signature: `(object, /)`.
+    def iskeyword(object: Any, /) -> bool:  # noqa: A002  (the name that Python gives it)
+        return object == "if"
+
+    tool = tool_of(iskeyword, parameter("word", type="str"))
+    assert call(tool, {"word": "if"}) is True
+    assert tool.signature.input_schema["required"] == ["word"]
