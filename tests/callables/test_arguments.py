@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal, Optional, TypedDict, Union, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
@@ -379,6 +379,7 @@ def kinds(value: Any) -> Any:
     return (type(value), value)
 
 
+@settings(max_examples=50)
 @given(json_values)
 def test_untyped_arguments_and_results_come_back_as_they_were(value: Any) -> None:
     def echo(value: Any) -> Any:
