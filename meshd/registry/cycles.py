@@ -15,6 +15,8 @@ def required_cycle(instance: Instance, offers: Offers) -> tuple[str, ...]:
     What the instance offers now counts instead of what it offered before. Instances that are not
     healthy close no cycle: they are checked again when they come back.
     """
+    if not any(dependency.required for _, dependency in instance.dependencies()):
+        return ()
     mine = Offers()
     mine.put(instance)
 

@@ -94,6 +94,30 @@ async def test_what_could_not_be_written_is_written_later(tmp_path: Path) -> Non
     assert found.events == (event(1), event(2))
 
 
+async def test_a_disk_that_stays_full_does_not_fill_the_memory(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "registry.sqlite")
+    await store.load()
+    store.put(stored("kept-1"))
+    await store.write()
+    connection = store._connection  # pyright: ignore[reportPrivateUsage]
+    assert connection is not None
+    await connection.execute("PRAGMA query_only = 1")
+    store.drop("kept-1")
+    for number in range(5):
+        store.put(stored(f"a-{number}"))
+        store.append([event(number)])
+        with pytest.raises(StoreFailed):
+            await store.write()
+        store.drop(f"a-{number}")
+
+    assert store._changed == {"kept-1": None}  # pyright: ignore[reportPrivateUsage]
+    await connection.execute("PRAGMA query_only = 0")
+    await store.close()
+    found = await (again := SqliteStore(tmp_path / "registry.sqlite")).load()
+    await again.close()
+    assert found.instances == ()
+
+
 async def test_closing_a_store_that_cannot_write_does_not_raise(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "registry.sqlite")
     await store.load()

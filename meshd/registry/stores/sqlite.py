@@ -37,6 +37,7 @@ class SqliteStore:
         self.path = path
         self._max_events = max_events
         self._connection: aiosqlite.Connection | None = None
+        self._in_file: set[str] = set()
         self._changed: dict[str, StoredInstance | None] = {}
         self._touched: dict[str, datetime] = {}
         self._events: deque[Event] = deque(maxlen=max_events)
@@ -58,6 +59,7 @@ class SqliteStore:
             await connection.close()
             raise
         self._connection = connection
+        self._in_file = {stored.instance.id for stored in snapshot.instances}
         return snapshot
 
     def put(self, stored: StoredInstance) -> None:
@@ -71,8 +73,11 @@ class SqliteStore:
 
     def drop(self, instance: str) -> None:
         """Remove an instance."""
-        self._changed[instance] = None
         self._touched.pop(instance, None)
+        # What was never written needs no note, or a disk that stays full would fill the memory.
+        self._changed.pop(instance, None)
+        if instance in self._in_file:
+            self._changed[instance] = None
 
     def append(self, events: Iterable[Event]) -> None:
         """Add events."""
@@ -89,15 +94,20 @@ class SqliteStore:
         touched, self._touched = self._touched, {}
         events = tuple(self._events)
         self._events.clear()
+        # Who is dropped meanwhile has to be dropped from the file.
+        new = changed.keys() - self._in_file
+        self._in_file |= new
         try:
             await _written(connection, changed, touched, events, self._max_events)
         except BaseException as error:
+            self._in_file -= new
             self._remember(changed, touched, events)
             with contextlib.suppress(sqlite3.Error, ValueError):
                 await connection.rollback()
             if isinstance(error, sqlite3.Error):
                 raise self._failure(error) from None
             raise
+        self._in_file.difference_update(name for name, stored in changed.items() if stored is None)
 
     async def close(self) -> None:
         """Write what is left, and close the file."""
@@ -119,7 +129,11 @@ class SqliteStore:
         # A heartbeat of before a newer registration says nothing any more.
         older = {name: at for name, at in touched.items() if name not in self._changed}
         self._touched = {**older, **self._touched}
-        self._changed = {**changed, **self._changed}
+        self._changed = {
+            name: stored
+            for name, stored in {**changed, **self._changed}.items()
+            if stored is not None or name in self._in_file
+        }
         self._events = deque([*events, *self._events], maxlen=self._max_events)
 
     def _failure(self, error: Exception) -> StoreFailed:
