@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from meshd.clock import Clock
-from meshd.daemon.lifecycle import signals
+from meshd.daemon.signals import signals
 from meshd.errors import DaemonError
 from meshd.registry.app import registry_app
 from meshd.registry.guard import guarded, is_loopback

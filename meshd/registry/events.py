@@ -43,9 +43,6 @@ class EventLog:
     def __init__(self, limit: int = MAX_EVENTS) -> None:
         self._events: deque[Event] = deque(maxlen=limit)
 
-    def __len__(self) -> int:
-        return len(self._events)
-
     def append(self, event: Event) -> None:
         """Add an event; the oldest goes when there are too many."""
         self._events.append(event)

@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx2
@@ -102,3 +104,10 @@ async def test_a_state_directory_that_cannot_be_made_leaves_memory(tmp_path: Pat
 
     assert number == signal.SIGINT
     assert "unable to open" in problems[0]
+
+
+def test_a_registry_needs_no_mcp_server() -> None:
+    program = "import sys, meshd.cli.registry; print({'fastmcp', 'mcp'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+    assert done.stdout == b"set()\n"
