@@ -71,7 +71,7 @@ LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version
        --extra samples --generate-hashes --no-annotate --custom-compile-command 'make lock' $(LOCK_FLAGS)
 
 clean: ## remove everything that the other tasks have installed or cached
-	@rm -rf .venv .meshd tests/node/node_modules .pytest_cache .ruff_cache .hypothesis .coverage
+	@rm -rf .venv .venv-mcp-mesh .meshd tests/node/node_modules .pytest_cache .ruff_cache .hypothesis .coverage
 	@find meshd tests -name __pycache__ -prune -exec rm -rf {} +
 
 # What follows is skipped while it is up to date.

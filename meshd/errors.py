@@ -6,6 +6,10 @@ MeshdError
 │   ├── AlreadyRunning
 │   └── NotReachable
 ├── LifespanFailed           an agent's lifespan raised
+├── RegistrationRefused      the registry does not take a registration
+│   ├── MalformedRegistration  it cannot be read, or is too large
+│   ├── StaleIncarnation     a later start of the instance is registered
+│   └── RegistryFull         there is no room for it
 └── CallError                a call through the mesh failed
     ├── CallTimedOut         no answer within the call's time
     ├── Unavailable          no provider, or none that can be reached
@@ -51,6 +55,30 @@ class LifespanFailed(MeshdError):
     def __init__(self, agent: str) -> None:
         super().__init__(f"the lifespan of agent `{agent}` raised")
         self.agent = agent
+
+
+class RegistrationRefused(MeshdError):
+    """The registry does not take a registration."""
+
+
+class MalformedRegistration(RegistrationRefused):
+    """A registration cannot be read, or is too large."""
+
+
+class StaleIncarnation(RegistrationRefused):
+    """A later start of the instance is registered already."""
+
+    def __init__(self, instance: str, incarnation: int, current: int) -> None:
+        super().__init__(
+            f"incarnation {incarnation} of `{instance}` is stale: {current} is registered"
+        )
+        self.instance = instance
+        self.incarnation = incarnation
+        self.current = current
+
+
+class RegistryFull(RegistrationRefused):
+    """The registry has no room for a further registration."""
 
 
 class CallError(MeshdError):

@@ -89,7 +89,40 @@ def parser() -> Parser:
     stop.add_argument(
         "--timeout", default="30s", metavar="DURATION", help="how long to wait for its end (30s)"
     )
+    registry = commands.add_parser(
+        "registry",
+        help="the registry that instances find each other by",
+        description="The registry that instances find each other by.",
+        allow_abbrev=False,
+    )
+    parts = registry.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    text = "Serve the registry alone, in the foreground, until it is stopped."
+    serve: Parser = parts.add_parser(
+        "serve", help=text[0].lower() + text[1:].rstrip("."), description=text, allow_abbrev=False
+    )
+    serve.set_defaults(run=_serve_registry)
+    _add_registry(serve)
     return top
+
+
+def _add_registry(command: Parser) -> None:
+    command.add_argument("--host", default="127.0.0.1", help="where to listen (127.0.0.1)")
+    command.add_argument(
+        "--port", type=int, default=8000, help="which port; 0 is any free one (8000)"
+    )
+    command.add_argument(
+        "--store",
+        default="",
+        metavar="STORE",
+        help="`sqlite:///PATH`, or `memory` (registry.sqlite in the state directory)",
+    )
+    _add_state_dir(command)
+    command.add_argument(
+        "--insecure",
+        action="store_true",
+        help="listen beyond loopback, where everybody who can connect may register",
+    )
+    command.add_argument("-v", "--verbose", action="store_true", help="log more")
 
 
 def _add_run(command: Parser) -> None:
@@ -214,6 +247,20 @@ def _stop(given: Arguments) -> int:
     from meshd.cli import mesh
 
     return mesh.stop(given.state_dir, given.timeout)
+
+
+def _serve_registry(given: Arguments) -> int:
+    from meshd.cli import registry
+    from meshd.daemon.registry import RegistryOptions
+
+    options = RegistryOptions(
+        host=given.host,
+        port=given.port,
+        store=given.store,
+        state_dir=given.state_dir,
+        insecure=given.insecure,
+    )
+    return registry.serve(options, verbose=given.verbose)
 
 
 def main() -> None:

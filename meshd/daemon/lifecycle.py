@@ -5,15 +5,15 @@ import contextlib
 import errno
 import gc
 import os
-import signal
 import socket
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from meshd.callables.failures import summary, users_traceback
 from meshd.daemon.admin import admin_app
 from meshd.daemon.prepare import Prepared
+from meshd.daemon.signals import signals
 from meshd.daemon.stages import Stages
 from meshd.daemon.state import StateDirectory
 from meshd.daemon.view import mesh_view
@@ -148,27 +148,6 @@ def _lifespan_problem(mesh: MeshSpec, failed: LifespanFailed) -> Diagnostic:
         hint="correct it, or what it needs; the agent does not start without it",
         detail=users_traceback(error, agent.roots),
     )
-
-
-@contextlib.asynccontextmanager
-async def signals(stop: Callable[[int], None]) -> AsyncGenerator[None, None]:
-    """Turn SIGINT and SIGTERM into a stop while the block runs; a second one ends at once."""
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-
-    def received(number: int) -> None:
-        for each in numbers:
-            loop.remove_signal_handler(each)
-            signal.signal(each, signal.SIG_DFL)
-        stop(number)
-
-    for number in numbers:
-        loop.add_signal_handler(number, received, number)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
 
 
 def tune_garbage_collection() -> None:

@@ -234,3 +234,16 @@ def test_output_has_no_colour_for_files_and_pipes(manifest: Path, capsys: Output
     manifest.write_text("kind: Agent\n", encoding="utf-8")
     execute(["validate", str(manifest)])
     assert "\x1b" not in capsys.readouterr().err
+
+
+def test_a_registry_that_cannot_be_served(capsys: Output) -> None:
+    assert execute(["registry", "serve", "--store", "redis://x"]) == 1
+    assert capsys.readouterr().err == (
+        "error: `redis://x` names no store\nhint: use `sqlite:///PATH`, or `memory`\n"
+    )
+
+
+@pytest.mark.parametrize("words", [["registry"], ["registry", "serv"], ["registry", "serve", "x"]])
+def test_a_registry_command_that_is_none(words: list[str], capsys: Output) -> None:
+    assert execute(words) == 64
+    assert "error: " in capsys.readouterr().err

@@ -6,6 +6,8 @@ from typing import cast
 
 from meshd.cli.app import parser
 
+Command = argparse.ArgumentParser
+
 
 def command_reference() -> str:
     """Return docs/reference/commands.md."""
@@ -13,15 +15,23 @@ def command_reference() -> str:
 
 
 def _commands() -> Iterator[str]:
+    for name, command in _below("meshd", parser()):
+        yield from _section(name, command)
+
+
+def _below(name: str, command: Command) -> Iterator[tuple[str, Command]]:
+    """Yield the commands that have no commands below them."""
     # argparse keeps its actions private, and offers nothing else to read them by.
-    for action in parser()._actions:
-        if action.nargs == argparse.PARSER:
-            commands = cast("Mapping[str, argparse.ArgumentParser]", action.choices)
-            for name, command in sorted(commands.items()):
-                yield from _section(f"meshd {name}", command)
+    groups = [action for action in command._actions if action.nargs == argparse.PARSER]
+    if not groups:
+        yield name, command
+    for group in groups:
+        commands = cast("Mapping[str, Command]", group.choices)
+        for word, below in sorted(commands.items()):
+            yield from _below(f"{name} {word}", below)
 
 
-def _section(name: str, command: argparse.ArgumentParser) -> Iterator[str]:
+def _section(name: str, command: Command) -> Iterator[str]:
     usage = " ".join(command.format_usage().removeprefix("usage: ").split())
     yield from [f"## {name}", "", f"    {usage}", "", command.description or "", ""]
     rows = [action for action in command._actions if action.dest != "help"]

@@ -1,0 +1,22 @@
+"""`meshd registry serve`: the registry alone, in the foreground."""
+
+from meshd.cli.output import say
+from meshd.cli.run import INTERRUPTED, configure_logging
+from meshd.clock import SystemClock
+from meshd.daemon.registry import RegistryOptions, serve_registry
+from meshd.registry.keeper import Keeper
+
+
+def serve(options: RegistryOptions, *, verbose: bool) -> int:
+    """Serve the registry until it is stopped; return the exit status."""
+    configure_logging(verbose=verbose)
+    import uvloop
+
+    def announce(url: str, keeper: Keeper) -> None:
+        say(f"registry:  {url}")
+        say(f"store:     {keeper.store.kind}" + (f" ({keeper.problem})" if keeper.problem else ""))
+        say("stop:      Ctrl-C")
+
+    number = uvloop.run(serve_registry(options, SystemClock(), announce))
+    say("stopped")
+    return 128 + number if number == INTERRUPTED else 0

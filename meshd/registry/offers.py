@@ -1,0 +1,266 @@
+"""All offered tools by capability, each with its availability: the index that resolution reads.
+
+Goes in: instances as they come, change and go. Comes out: which capabilities changed with them. A
+tool is available if its instance is healthy and each of its required dependencies is served by an
+available tool; so a change runs on from consumer to consumer, and only as far as it changes
+something.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from meshd.domain.instance import Dependency, Instance, OfferedTool
+from meshd.domain.resolve import Provider, Trace, Want, reasons_against, resolve
+from meshd.domain.spec import JsonValue
+from meshd.registry.reasons import evaluation_cycle, status_reason, why_unserved
+
+_PENDING = "not judged yet"
+
+Key = tuple[str, str]
+"""An instance's id and a tool's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Where a consumer sends its calls."""
+
+    instance: str
+    tool: str
+    capability: str
+    endpoint: str
+    kwargs: Mapping[str, JsonValue] = field(hash=False)
+
+
+@dataclass(slots=True)
+class Offer:
+    """A tool of a registered instance; `provider` carries its availability."""
+
+    instance: Instance
+    tool: OfferedTool
+    provider: Provider
+    upstream: Upstream
+
+    @property
+    def required(self) -> Iterator[Dependency]:
+        """The dependencies without which it is not available."""
+        return (each for each in self.tool.dependencies if each.required)
+
+
+class Offers:
+    """The index; `put` and `remove` return the capabilities that consumers see change."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[Key, Offer] = {}
+        self._by_capability: dict[str, dict[Key, Offer]] = {}
+        self._dependents: dict[str, dict[Key, Offer]] = {}
+        self._tools_of: dict[str, tuple[Key, ...]] = {}
+
+    def put(self, instance: Instance) -> set[str]:
+        """Add an instance, or replace what it offered before."""
+        before = self._take_out(instance.id)
+        after = {(instance.id, tool.name): _offer(instance, tool) for tool in instance.tools}
+        self._tools_of[instance.id] = tuple(after)
+        self._by_key.update(after)
+        for key, offer in after.items():
+            if offer.tool.capability:
+                self._by_capability.setdefault(offer.tool.capability, {})[key] = offer
+            for dependency in offer.required:
+                self._dependents.setdefault(dependency.want.capability, {})[key] = offer
+        return _changed(before, after) | self._settle(before, after)
+
+    def remove(self, instance: str) -> set[str]:
+        """Take an instance out."""
+        before = self._take_out(instance)
+        return _changed(before, {}) | self._settle(before, {})
+
+    def get(self, instance: str, tool: str) -> Offer:
+        """Return the offer of a registered instance."""
+        return self._by_key[instance, tool]
+
+    def of(self, capability: str) -> Iterable[Offer]:
+        """Return all offers of a capability, available or not."""
+        return self._by_capability.get(capability, {}).values()
+
+    def resolve(self, want: Want) -> tuple[Trace, tuple[Upstream, ...]]:
+        """Resolve a need over the offers of its capability; return the upstreams, best first."""
+        trace = resolve([offer.provider for offer in self.of(want.capability)], want)
+        found = (
+            self._by_key[match.provider.instance, match.provider.tool].upstream
+            for match in trace.matches
+        )
+        return trace, tuple(found)
+
+    def matching(self, want: Want) -> Iterator[Offer]:
+        """Yield the offers that would serve the need if all were available."""
+        for offer in self.of(want.capability):
+            if not reasons_against(_as_available(offer.provider), want):
+                yield offer
+
+    def _take_out(self, instance: str) -> dict[Key, Offer]:
+        taken: dict[Key, Offer] = {}
+        for key in self._tools_of.pop(instance, ()):
+            offer = self._by_key.pop(key)
+            taken[key] = offer
+            _discard(self._by_capability, offer.tool.capability, key)
+            for dependency in offer.required:
+                _discard(self._dependents, dependency.want.capability, key)
+        return taken
+
+    def _settle(self, before: Mapping[Key, Offer], after: Mapping[Key, Offer]) -> set[str]:
+        """Judge new offers and all that depend on the change; return the capabilities that flip.
+
+        Whatever could lose its provider starts as unavailable and rises when it is served, so tools
+        that would serve each other in a circle stay down. What can only gain just rises.
+        """
+        scope = {key: offer for key, offer in after.items() if _depends(offer)}
+        scope |= self._reach({o.tool.capability for o in before.values() if o.provider.available})
+        near = {
+            key: offer
+            for each in (*before.values(), *after.values())
+            for key, offer in self._dependents.get(each.tool.capability, {}).items()
+            if _depends(offer) and not offer.provider.available
+        }
+        was = {key: offer.provider.available for key, offer in scope.items()}
+        for offer in scope.values():
+            _judge(offer, _PENDING)
+        risen = self._rise([*scope.values(), *near.values()])
+        blocked = {
+            key: offer for key, offer in (scope | near).items() if not offer.provider.available
+        }
+        self._give_reasons(blocked)
+        flipped = {
+            offer.tool.capability
+            for key, offer in scope.items()
+            if offer.provider.available != was[key]
+        }
+        flipped |= {offer.tool.capability for key, offer in risen.items() if key not in scope}
+        return flipped - {""}
+
+    def _reach(self, capabilities: set[str]) -> dict[Key, Offer]:
+        """Return the available offers that need the capabilities, directly or through others."""
+        reach: dict[Key, Offer] = {}
+        seen = set(capabilities)
+        waiting = deque(capabilities)
+        while waiting:
+            for key, offer in self._dependents.get(waiting.popleft(), {}).items():
+                if offer.provider.available:
+                    reach[key] = offer
+                    if offer.tool.capability not in seen:
+                        seen.add(offer.tool.capability)
+                        waiting.append(offer.tool.capability)
+        return reach
+
+    def _rise(self, offers: Iterable[Offer]) -> dict[Key, Offer]:
+        """Turn on what is served, and what is served by that; return all that were turned on."""
+        risen: dict[Key, Offer] = {}
+        waiting = deque(offers)
+        while waiting:
+            offer = waiting.popleft()
+            if offer.provider.available or not _depends(offer):
+                continue
+            reason = self._unserved(offer)
+            _judge(offer, reason)
+            if not reason:
+                risen[offer.instance.id, offer.tool.name] = offer
+                waiting.extend(self._dependents.get(offer.tool.capability, {}).values())
+        return risen
+
+    def _give_reasons(self, blocked: Mapping[Key, Offer]) -> None:
+        """Say why offers are down: a cycle, if they would stand as soon as all of them stood."""
+        for offer in blocked.values():
+            _judge(offer, "")
+        waiting = deque(blocked.values())
+        while waiting:
+            offer = waiting.popleft()
+            if offer.provider.available and self._unserved(offer):
+                _judge(offer, _PENDING)
+                dependents = self._dependents.get(offer.tool.capability, {})
+                waiting.extend(other for key, other in dependents.items() if key in blocked)
+        circular = {key for key, offer in blocked.items() if offer.provider.available}
+        for key in circular:
+            _judge(blocked[key], evaluation_cycle(next(blocked[key].required)))
+        for key in blocked.keys() - circular:
+            _judge(blocked[key], self._unserved(blocked[key]))
+
+    def _unserved(self, offer: Offer) -> str:
+        for dependency in offer.required:
+            providers = (other.provider for other in self.of(dependency.want.capability))
+            if reason := why_unserved(dependency, providers):
+                return reason
+        return ""
+
+
+def _offer(instance: Instance, tool: OfferedTool) -> Offer:
+    upstream = Upstream(
+        instance=instance.id,
+        tool=tool.name,
+        capability=tool.capability,
+        endpoint=instance.endpoint,
+        kwargs=tool.kwargs,
+    )
+    provider = _provider(instance, tool, status_reason(instance.status))
+    return Offer(instance, tool, provider, upstream)
+
+
+def _depends(offer: Offer) -> bool:
+    """Say whether dependencies decide on the availability; those of a lost instance do not."""
+    return not status_reason(offer.instance.status) and any(offer.required)
+
+
+def _judge(offer: Offer, reason: str) -> None:
+    if reason != offer.provider.unavailable_reason:
+        offer.provider = _provider(offer.instance, offer.tool, reason)
+
+
+def _provider(instance: Instance, tool: OfferedTool, reason: str) -> Provider:
+    return Provider(
+        # MCP Mesh orders equal providers by the instance's id alone.
+        agent=instance.id,
+        namespace=instance.namespace,
+        instance=instance.id,
+        tool=tool.name,
+        capability=tool.capability,
+        version=tool.version,
+        tags=tool.tags,
+        available=not reason,
+        unavailable_reason=reason,
+    )
+
+
+def _as_available(provider: Provider) -> Provider:
+    if provider.available:
+        return provider
+    return Provider(
+        agent=provider.agent,
+        namespace=provider.namespace,
+        instance=provider.instance,
+        tool=provider.tool,
+        capability=provider.capability,
+        version=provider.version,
+        tags=provider.tags,
+    )
+
+
+def _changed(before: Mapping[Key, Offer], after: Mapping[Key, Offer]) -> set[str]:
+    changed: set[str] = set()
+    for key in {*before, *after}:
+        old, new = before.get(key), after.get(key)
+        if (
+            old is None
+            or new is None
+            or (old.provider, old.upstream)
+            != (
+                new.provider,
+                new.upstream,
+            )
+        ):
+            changed |= {offer.tool.capability for offer in (old, new) if offer is not None}
+    return changed - {""}
+
+
+def _discard(index: dict[str, dict[Key, Offer]], name: str, key: Key) -> None:
+    entries = index.get(name, {})
+    entries.pop(key, None)
+    if not entries:
+        index.pop(name, None)

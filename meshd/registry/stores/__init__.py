@@ -1,0 +1,1 @@
+"""Where a registry keeps what must survive it."""

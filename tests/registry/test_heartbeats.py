@@ -1,0 +1,453 @@
+"""What MCP Mesh's agents learn from heartbeats, step by step."""
+
+import pytest
+
+from meshd.domain.instance import Status
+from meshd.errors import RegistryFull, StaleIncarnation
+from meshd.registry.registry import Limits
+from tests.registry.meshes import Mesh, needs, tool
+
+UNRESOLVED = {"agent_id": "", "endpoint": "", "function_name": "", "status": "unresolved"}
+
+
+def provider(identity: str, capability: str, **more: object) -> dict[str, object]:
+    return {
+        "agent_id": identity,
+        "capability": capability,
+        "endpoint": "http://10.0.0.7:8080",
+        "function_name": f"do_{capability}",
+        "status": "available",
+        **more,
+    }
+
+
+def test_a_first_registration_is_answered_in_full() -> None:
+    mesh = Mesh()
+    mesh.post("b-1", tool("b", kwargs={"stream_type": "text"}))
+
+    assert mesh.post(
+        "a-1",
+        tool("a", needs("x"), needs("b"), needs("x", tags=["t"]), needs("b", version=">=2")),
+        tool("lone"),
+    ) == {
+        "status": "success",
+        "timestamp": "2026-01-01T00:00:00Z",
+        "message": "Agent registered via heartbeat",
+        "agent_id": "a-1",
+        "dependencies_resolved": {
+            "do_a": [
+                {**UNRESOLVED, "capability": "x"},
+                provider("b-1", "b", kwargs={"stream_type": "text"}),
+                {**UNRESOLVED, "capability": "x"},
+                {**UNRESOLVED, "capability": "b"},
+            ]
+        },
+        "llm_tools": {},
+        "llm_providers": {},
+    }
+
+
+def test_an_instance_of_meshd_learns_all_upstreams_best_first() -> None:
+    mesh = Mesh()
+    mesh.post("b-2", tool("b"))
+    mesh.post("b-1", tool("b", version="2.0.0"))
+
+    answer = mesh.post("a-1", tool("a", needs("b")), meshd={"incarnation": 7})
+
+    assert answer["meshd"] == {
+        "revision": 4,
+        "incarnation": 7,
+        "interval_seconds": 5.0,
+        "upstreams": {"do_a": [[provider("b-1", "b"), provider("b-2", "b")]]},
+    }
+    assert answer["dependencies_resolved"] == {"do_a": [provider("b-1", "b")]}
+
+
+def test_a_known_agent_is_updated_and_keeps_its_time_of_birth() -> None:
+    mesh = Mesh()
+    mesh.post("a-1", tool("a"))
+    born = mesh.record("a-1").created_at
+    mesh.wait(7)
+
+    assert mesh.post("a-1", tool("a2"))["message"] == "Agent updated via heartbeat"
+    assert mesh.availability("a-1") == {"a2": ""}
+    assert (mesh.record("a-1").created_at, mesh.record("a-1").last_seen) == (born, mesh.now.wall)
+
+
+def test_a_heartbeat_without_tools_only_renews() -> None:
+    mesh = Mesh()
+    mesh.post("a-1", tool("a"))
+    mesh.wait(3)
+    answer = mesh.post("a-1", tools=None)
+
+    assert answer["status"] == "success"
+    assert mesh.availability("a-1") == {"a": ""}
+    assert mesh.record("a-1").last_seen == mesh.now.wall
+
+
+def test_an_empty_list_of_tools_takes_them_all_back() -> None:
+    mesh = Mesh()
+    mesh.post("a-1", tool("a"))
+    mesh.post("a-1")
+
+    assert mesh.availability("a-1") == {}
+
+
+def test_an_unknown_agent_has_to_register() -> None:
+    assert Mesh().head("a-1") == "unknown"
+
+
+def test_a_quick_heartbeat_moves_the_time_and_the_deadline() -> None:
+    mesh = Mesh()
+    mesh.post("a-1", tool("a"))
+    mesh.wait(10)
+    assert mesh.head("a-1") == "unchanged"
+    mesh.wait(10)
+    mesh.registry.expire(mesh.now)
+
+    assert mesh.head("a-1") == "unchanged"
+    assert mesh.record("a-1").last_seen == mesh.now.wall
+
+
+def test_only_who_is_wired_anew_hears_of_a_change_until_it_registers_again() -> None:
+    mesh = Mesh()
+    needing = tool("a", needs("b"))
+    mesh.post("a-1", needing)
+    mesh.post("other-1", tool("o", needs("z")))
+    mesh.post("b-1", tool("b"))
+    assert (mesh.head("a-1"), mesh.head("a-1"), mesh.head("other-1"), mesh.head("b-1")) == (
+        "changed",
+        "changed",
+        "unchanged",
+        "unchanged",
+    )
+    mesh.post("a-1", needing)
+    assert mesh.head("a-1") == "unchanged"
+
+    mesh.post("b-2", tool("b"))
+    assert mesh.head("a-1") == "unchanged"
+    mesh.delete("b-1")
+    assert mesh.head("a-1") == "changed"
+    mesh.post("b-1", tool("b"))
+    assert mesh.head("a-1") == "unchanged"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        tool("b", kwargs={"timeout": 5}),
+        tool("b", name="renamed"),
+        tool("b", tags=["t"], name="renamed"),
+        tool("c"),
+    ],
+)
+def test_a_change_of_the_providers_tool_is_a_change_of_wiring(changed: dict[str, object]) -> None:
+    mesh = Mesh()
+    mesh.post("b-1", tool("b"))
+    mesh.post("a-1", tool("a", needs("b")))
+    mesh.post("b-1", changed)
+
+    assert mesh.head("a-1") == "changed"
+
+
+def test_an_instance_of_meshd_hears_of_every_upstream() -> None:
+    mesh = Mesh()
+    mesh.post("b-1", tool("b"))
+    mesh.post("a-1", tool("a", needs("b")), meshd={})
+    mesh.post("b-2", tool("b"))
+
+    assert mesh.head("a-1") == "changed"
+
+
+def test_a_change_behind_a_required_dependency_reaches_the_consumer() -> None:
+    mesh = Mesh()
+    mesh.post("c-1", tool("c"))
+    mesh.post("b-1", tool("b", needs("c", required=True)))
+    mesh.post("a-1", tool("a", needs("b")))
+    mesh.delete("c-1")
+
+    assert mesh.head("a-1") == "changed"
+
+
+def test_a_lapsed_lease_makes_unhealthy_until_a_full_heartbeat() -> None:
+    mesh = Mesh()
+    mesh.post("a-1", tool("a"))
+    seen = mesh.record("a-1").last_seen
+    mesh.wait(15.9)
+    mesh.registry.expire(mesh.now)
+    assert mesh.record("a-1").instance.status is Status.HEALTHY
+    mesh.wait(0.1)
+    mesh.registry.expire(mesh.now)
+    mesh.registry.expire(mesh.now)
+
+    assert mesh.head("a-1") == "unknown"
+    assert mesh.record("a-1").instance.status is Status.UNHEALTHY
+    assert mesh.record("a-1").last_seen == seen
+    assert mesh.post("a-1", tool("a"))["message"] == "Agent updated via heartbeat"
+    assert mesh.record("a-1").instance.status is Status.HEALTHY
+    assert mesh.events() == [
+        ("register", "a-1", "first_heartbeat"),
+        ("unhealthy", "a-1", "health_degradation"),
+        ("recovered", "a-1", "recovery"),
+    ]
+
+
+def test_an_instance_that_is_gone_is_forgotten_after_a_while() -> None:
+    mesh = Mesh()
+    mesh.post("a-1", tool("a", needs("b"), needs("b", tags=["x"])))
+    mesh.die("a-1")
+    mesh.wait(59)
+    mesh.registry.expire(mesh.now)
+    assert [record.instance.id for record in mesh.registry.records()] == ["a-1"]
+    mesh.wait(1)
+    mesh.registry.expire(mesh.now)
+
+    assert list(mesh.registry.records()) == []
+
+
+def test_deregistering_is_idempotent_and_takes_the_provider_away() -> None:
+    mesh = Mesh()
+    mesh.post("b-1", tool("b"))
+    mesh.post("a-1", tool("a", needs("b")))
+    mesh.delete("unknown-1")
+    mesh.delete("b-1")
+    mesh.delete("b-1")
+    mesh.registry.settle(mesh.now)
+
+    assert mesh.listed("b-1")["status"] == "unhealthy"
+    assert mesh.head("b-1") == "unknown"
+    assert mesh.events() == [
+        ("register", "b-1", "first_heartbeat"),
+        ("register", "a-1", "first_heartbeat"),
+        ("resolved", "a-1", "provider_found"),
+        ("unregister", "b-1", "graceful_shutdown"),
+        ("unresolved", "a-1", "provider_lost"),
+    ]
+
+
+def test_a_provider_that_gives_way_to_another_is_an_event_and_an_equal_heartbeat_is_none() -> None:
+    mesh = Mesh()
+    mesh.post("b-1", tool("b"))
+    mesh.post("b-2", tool("b"))
+    mesh.post("a-1", tool("a", needs("b", version=">=1", tags=[["x", "-y"]])))
+    mesh.post("a-1", tool("a", needs("b")))
+    mesh.delete("b-1")
+    mesh.registry.settle(mesh.now)
+    count = len(mesh.events())
+    mesh.post("a-1", tool("a", needs("b")))
+
+    assert mesh.events()[2:] == [
+        ("register", "a-1", "first_heartbeat"),
+        ("unresolved", "a-1", "no_provider"),
+        ("update", "a-1", "registration_changed"),
+        ("resolved", "a-1", "provider_found"),
+        ("unregister", "b-1", "graceful_shutdown"),
+        ("resolved", "a-1", "provider_changed"),
+    ]
+    assert len(mesh.events()) == count
+    latest = next(iter(mesh.registry.events()))
+    assert latest.details["prior_chosen"]["agent_id"] == "b-1"
+    assert latest.details["chosen"] == {
+        "agent_id": "b-2",
+        "endpoint": "http://10.0.0.7:8080",
+        "function_name": "do_b",
+    }
+
+
+def test_a_resolution_event_names_the_stages_and_who_fell_out() -> None:
+    mesh = Mesh()
+    mesh.post("b-1", tool("b"))
+    mesh.post("a-1", tool("a", needs("b", tags=["t"])))
+
+    details = next(iter(mesh.registry.events())).details
+    assert [stage["stage"] for stage in details["stages"]] == [
+        "health",
+        "capability_match",
+        "namespace",
+        "tags",
+        "version",
+        "tiebreaker",
+    ]
+    assert details["stages"][3] == {
+        "stage": "tags",
+        "kept": [],
+        "evicted": [{"id": "b-1.do_b", "reason": "MissingTag", "details": {"missing": ("t",)}}],
+    }
+
+
+def test_events_are_bounded_and_the_oldest_go() -> None:
+    mesh = Mesh(limits=Limits(events=2))
+    for name in ("a", "b", "c"):
+        mesh.post(f"{name}-1", tool(name))
+
+    assert [instance for _, instance, _ in mesh.events()] == ["b-1", "c-1"]
+
+
+def test_an_older_start_of_an_instance_is_refused_while_a_newer_one_lives() -> None:
+    mesh = Mesh()
+    mesh.post("a-1", tool("a"), meshd={"incarnation": 2})
+    with pytest.raises(StaleIncarnation):
+        mesh.post("a-1", tool("a"), meshd={"incarnation": 1})
+    with pytest.raises(StaleIncarnation):
+        mesh.post("a-1", tool("a"))
+    with pytest.raises(StaleIncarnation):
+        mesh.delete("a-1", 1)
+    assert (mesh.head("a-1", 1), mesh.head("a-1", 2)) == ("unknown", "unchanged")
+
+    mesh.delete("a-1", 2)
+    assert mesh.post("a-1", tool("a"))["status"] == "success"
+
+
+def test_draining_lasts_until_the_end_of_the_incarnation() -> None:
+    mesh = Mesh()
+    mesh.post("b-1", tool("b"), meshd={"incarnation": 1})
+    mesh.post("a-1", tool("a", needs("b")))
+    mesh.registry.drain("b-1", mesh.now)
+    mesh.registry.drain("b-1", mesh.now)
+    mesh.registry.drain("nobody", mesh.now)
+
+    assert (mesh.head("a-1"), mesh.head("b-1")) == ("changed", "unchanged")
+    mesh.post("b-1", tool("b"), meshd={"incarnation": 1})
+    assert mesh.record("b-1").instance.status is Status.DRAINING
+    mesh.post("b-1", tool("b"), meshd={"incarnation": 2})
+    assert mesh.record("b-1").instance.status is Status.HEALTHY
+    mesh.post("b-1", tool("b"), meshd={"incarnation": 2, "draining": True})
+    assert mesh.listed("b-1")["status"] == "draining"
+
+
+def test_namespaces_keep_apart_and_are_crossed_by_name_only() -> None:
+    mesh = Mesh()
+    mesh.post("b-1", tool("b"), namespace="dev")
+    answers = [
+        mesh.post("a-1", tool("a", needs("b"))),
+        mesh.post("a-2", tool("a", needs("b")), namespace="dev"),
+        mesh.post("a-3", tool("a", needs("b", namespace="dev"))),
+    ]
+
+    assert [each["dependencies_resolved"]["do_a"][0]["agent_id"] for each in answers] == [
+        "",
+        "b-1",
+        "b-1",
+    ]
+
+
+def test_equal_providers_go_by_the_id_of_the_instance() -> None:
+    mesh = Mesh()
+    mesh.post("b-9", tool("b"), name="alpha")
+    mesh.post("b-1", tool("b"), name="zeta")
+
+    found = mesh.post("a-1", tool("a", needs("b")))["dependencies_resolved"]["do_a"][0]
+    assert found["agent_id"] == "b-1"
+
+
+def test_an_agent_may_serve_itself() -> None:
+    answer = Mesh().post("a-1", tool("a", needs("b")), tool("b"))
+
+    assert answer["dependencies_resolved"]["do_a"] == [provider("a-1", "b")]
+
+
+def test_a_full_registry_makes_room_by_those_that_are_gone_and_then_refuses() -> None:
+    mesh = Mesh(limits=Limits(instances=2))
+    mesh.post("a-1", tool("a"))
+    mesh.post("b-1", tool("b"))
+    with pytest.raises(RegistryFull):
+        mesh.post("c-1", tool("c"))
+    assert mesh.post("a-1", tool("a"))["status"] == "success"
+
+    mesh.delete("b-1")
+    mesh.post("c-1", tool("c"))
+    assert [record.instance.id for record in mesh.registry.records()] == ["a-1", "c-1"]
+
+
+def test_the_memory_of_registrations_is_bounded() -> None:
+    mesh = Mesh(limits=Limits(total_bytes=700))
+    mesh.post("a-1", tool("a"))
+    mesh.delete("a-1")
+    mesh.post("b-1", tool("b"))
+    with pytest.raises(RegistryFull):
+        mesh.post("b-1", tool("b", kwargs={"long": "x" * 700}))
+
+    assert mesh.availability("b-1") == {"b": ""}
+    assert len(list(mesh.registry.records())) == 1
+
+
+def test_tools_without_capability_are_found_by_nobody_and_may_have_needs() -> None:
+    mesh = Mesh()
+    mesh.post("b-1", tool("b"))
+    answer = mesh.post("a-1", tool("", needs("b", required=True), name="plain"), meshd={})
+
+    assert answer["dependencies_resolved"] == {"plain": [provider("b-1", "b")]}
+    assert mesh.listed("a-1")["capabilities"] == []
+
+
+def test_the_list_shows_an_instance_as_mcp_mesh_does() -> None:
+    mesh = Mesh()
+    mesh.post("b-1", tool("b"))
+    mesh.post(
+        "a-1",
+        tool("a", needs("b", tags=["-x", ["+y", "-z"]]), needs("c", tags=["t"]), description="d"),
+        name="a",
+        description="does a",
+        version="3.1.0",
+    )
+    mesh.wait(1)
+    mesh.head("a-1")
+
+    assert mesh.listed("a-1") == {
+        "id": "a-1",
+        "name": "a",
+        "agent_type": "mcp_agent",
+        "runtime": "python",
+        "version": "3.1.0",
+        "description": "does a",
+        "namespace": "default",
+        "a2a_producer": False,
+        "a2a_consumer": False,
+        "status": "healthy",
+        "endpoint": "http://10.0.0.7:8080",
+        "created_at": "2026-01-01T00:00:00Z",
+        "last_seen": "2026-01-01T00:00:01Z",
+        "total_dependencies": 2,
+        "dependencies_resolved": 0,
+        "capabilities": [
+            {
+                "name": "a",
+                "version": "1.0.0",
+                "function_name": "do_a",
+                "tags": [],
+                "description": "d",
+                "available": True,
+            }
+        ],
+        "dependency_resolutions": [
+            {
+                "function_name": "do_a",
+                "capability": "b",
+                "tags": ["-x", ["+y", "-z"]],
+                "status": "unresolved",
+            },
+            {"function_name": "do_a", "capability": "c", "tags": ["t"], "status": "unresolved"},
+        ],
+        "llm_tool_resolutions": [],
+        "llm_provider_resolutions": [],
+    }
+
+
+def test_what_an_instance_resolved_is_unavailable_when_it_is_gone() -> None:
+    mesh = Mesh()
+    mesh.post("b-1", tool("b"))
+    mesh.post("a-1", tool("a", needs("b")))
+    assert mesh.listed("a-1")["dependencies_resolved"] == 1
+    mesh.delete("a-1")
+
+    assert mesh.listed("a-1")["dependencies_resolved"] == 0
+    assert mesh.listed("a-1")["dependency_resolutions"] == [
+        {
+            "function_name": "do_a",
+            "capability": "b",
+            "mcp_tool": "do_b",
+            "provider_agent_id": "b-1",
+            "endpoint": "http://10.0.0.7:8080",
+            "status": "unavailable",
+        }
+    ]

@@ -1,0 +1,157 @@
+"""A registry over time: ticks, restarts, and stores that fail."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from meshd.domain.instance import Status
+from meshd.registry.events import Event
+from meshd.registry.keeper import Keeper
+from meshd.registry.store import Snapshot, StoredInstance, StoreFailed
+from meshd.registry.stores.memory import MemoryStore
+from meshd.registry.stores.sqlite import SqliteStore
+from tests.registry.meshes import VirtualClock, body, needs, read, tool
+
+
+class BrokenStore:
+    """A store that fails where it is told to."""
+
+    kind = "broken"
+
+    def __init__(self, *, load: bool = False) -> None:
+        self.fails_to_load = load
+        self.failure: Exception | None = None
+        self.writes = 0
+
+    async def load(self) -> Snapshot:
+        if self.fails_to_load:
+            raise StoreFailed("the disk is gone")
+        return Snapshot()
+
+    def put(self, stored: StoredInstance) -> None: ...
+    def touch(self, instance: str, last_seen: datetime) -> None: ...
+    def drop(self, instance: str) -> None: ...
+    def append(self, events: Iterable[Event]) -> None: ...
+
+    async def write(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.writes += 1
+
+    async def close(self) -> None: ...
+
+
+def register(keeper: Keeper, *names: str) -> None:
+    for name in names:
+        keeper.registry.register(read(body(name, tool("c", needs("d")))), keeper.now())
+
+
+def statuses(keeper: Keeper) -> dict[str, Status]:
+    return {each.instance.id: each.instance.status for each in keeper.registry.records()}
+
+
+async def test_leases_end_by_themselves() -> None:
+    clock = VirtualClock()
+    keeper = Keeper(MemoryStore(), clock)
+    async with keeper.running():
+        register(keeper, "a-1", "b-1")
+        await clock.advance(10)
+        keeper.registry.renew("b-1", keeper.now())
+        await clock.advance(5.9)
+        assert statuses(keeper) == {"a-1": Status.HEALTHY, "b-1": Status.HEALTHY}
+        await clock.advance(1.2)
+        assert statuses(keeper) == {"a-1": Status.UNHEALTHY, "b-1": Status.HEALTHY}
+        await clock.advance(65)
+        assert statuses(keeper) == {"b-1": Status.UNHEALTHY}
+
+
+async def test_a_restart_knows_what_was_and_gives_leases_an_interval_of_grace(
+    tmp_path: Path,
+) -> None:
+    clock = VirtualClock()
+    before = Keeper(SqliteStore(tmp_path / "registry.sqlite"), clock)
+    async with before.running():
+        register(before, "a-1", "b-1", "gone-1")
+        before.registry.deregister("gone-1", before.now())
+    clock.seconds += 1000
+    keeper = Keeper(SqliteStore(tmp_path / "registry.sqlite"), clock)
+    async with keeper.running():
+        assert [each.reason for each in keeper.registry.events()] == [
+            each.reason for each in before.registry.events()
+        ]
+        assert keeper.registry.revision == before.registry.revision
+        assert statuses(keeper) == {
+            "a-1": Status.HEALTHY,
+            "b-1": Status.HEALTHY,
+            "gone-1": Status.UNHEALTHY,
+        }
+        assert keeper.registry.renew("a-1", keeper.now()) == "changed"
+        await clock.advance(5.5)
+        assert statuses(keeper)["b-1"] is Status.HEALTHY
+        await clock.advance(1.6)
+        assert statuses(keeper)["b-1"] is Status.UNHEALTHY
+        assert statuses(keeper)["a-1"] is Status.HEALTHY
+
+
+async def test_a_store_that_cannot_be_read_leaves_a_registry_in_memory() -> None:
+    clock = VirtualClock()
+    keeper = Keeper(BrokenStore(load=True), clock)
+    async with keeper.running():
+        register(keeper, "a-1")
+        await clock.advance(1)
+        assert (keeper.store.kind, keeper.problem) == ("memory", "the disk is gone")
+        assert statuses(keeper) == {"a-1": Status.HEALTHY}
+
+
+async def test_a_store_that_cannot_be_written_is_tried_again() -> None:
+    clock = VirtualClock()
+    store = BrokenStore()
+    keeper = Keeper(store, clock)
+    async with keeper.running():
+        store.failure = StoreFailed("the disk is full")
+        await clock.advance(1)
+        assert keeper.problem == "the disk is full"
+        store.failure = None
+        await clock.advance(1)
+        assert keeper.problem == ""
+
+
+async def test_a_defect_ends_neither_loop(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = VirtualClock()
+    store = BrokenStore()
+    keeper = Keeper(store, clock)
+
+    def defect(_: object) -> None:
+        raise ZeroDivisionError
+
+    async with keeper.running():
+        register(keeper, "a-1")
+        with monkeypatch.context() as patched:
+            patched.setattr(keeper.registry, "expire", defect)
+            store.failure = ZeroDivisionError()
+            await clock.advance(2)
+        assert {record.message for record in caplog.records} == {
+            "the registry could not let leases end",
+            "the registry could not write",
+        }
+        store.failure = None
+        await clock.advance(20)
+        assert statuses(keeper) == {"a-1": Status.UNHEALTHY}
+        assert store.writes > 0
+
+
+async def test_a_registry_that_was_held_up_blames_nobody() -> None:
+    clock = VirtualClock()
+    keeper = Keeper(MemoryStore(), clock)
+    async with keeper.running():
+        register(keeper, "a-1")
+        await clock.advance(2)
+        clock.seconds += 60
+        await clock.advance(5)
+        assert statuses(keeper) == {"a-1": Status.HEALTHY}
+        await clock.advance(15)
+        assert statuses(keeper) == {"a-1": Status.UNHEALTHY}

@@ -1,0 +1,138 @@
+"""What a file may be that is no store, and what happens when it cannot be written."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from meshd.registry.store import StoreFailed
+from meshd.registry.stores.sqlite import SqliteStore
+from tests.store_contract.test_contract import event, stored
+
+
+def not_sqlite(path: Path) -> None:
+    path.write_text("this is no database, and long enough to be taken for one" * 100)
+
+
+def a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def newer(path: Path) -> None:
+    with sqlite3.connect(path) as made:
+        made.execute("PRAGMA user_version = 99")
+
+
+def other_tables(path: Path) -> None:
+    with sqlite3.connect(path) as made:
+        made.execute("CREATE TABLE instances (something TEXT)")
+
+
+def bad_record(path: Path) -> None:
+    with sqlite3.connect(path) as made:
+        made.execute("CREATE TABLE instances (id TEXT PRIMARY KEY, record BLOB, last_seen TEXT)")
+        made.execute("INSERT INTO instances VALUES ('a-1', '{}', '')")
+
+
+@pytest.mark.parametrize("make", [not_sqlite, a_folder, newer, other_tables, bad_record])
+async def test_what_is_no_store_is_refused_and_left_alone(
+    make: Callable[[Path], None], tmp_path: Path
+) -> None:
+    path = tmp_path / "registry.sqlite"
+    make(path)
+    content = path.read_bytes() if path.is_file() else b""
+    store = SqliteStore(path)
+    with pytest.raises(StoreFailed, match="cannot be used"):
+        await store.load()
+    await store.close()
+
+    assert (path.read_bytes() if path.is_file() else b"")[:16] == content[:16]
+
+
+async def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(StoreFailed, match="unable to open"):
+        await SqliteStore(tmp_path / "no" / "registry.sqlite").load()
+
+
+async def test_two_registries_cannot_share_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("meshd.registry.stores.sqlite.BUSY_MILLISECONDS", 1)
+    first = SqliteStore(tmp_path / "registry.sqlite")
+    await first.load()
+    with pytest.raises(StoreFailed, match="locked"):
+        await SqliteStore(tmp_path / "registry.sqlite").load()
+    await first.close()
+
+
+async def test_a_store_that_is_not_open_cannot_write(tmp_path: Path) -> None:
+    with pytest.raises(StoreFailed, match="not open"):
+        await SqliteStore(tmp_path / "registry.sqlite").write()
+
+
+async def test_what_could_not_be_written_is_written_later(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "registry.sqlite")
+    await store.load()
+    connection = store._connection  # pyright: ignore[reportPrivateUsage]
+    assert connection is not None
+    await connection.execute("PRAGMA query_only = 1")
+    store.put(stored("a-1"))
+    store.touch("b-1", stored("b-1").last_seen)
+    store.append([event(1)])
+    with pytest.raises(StoreFailed, match="readonly"):
+        await store.write()
+    store.put(stored("b-1"))
+    store.append([event(2)])
+    await connection.execute("PRAGMA query_only = 0")
+    await store.write()
+    await store.close()
+
+    found = await (again := SqliteStore(tmp_path / "registry.sqlite")).load()
+    await again.close()
+    assert found.instances == (stored("a-1"), stored("b-1"))
+    assert found.events == (event(1), event(2))
+
+
+async def test_a_disk_that_stays_full_does_not_fill_the_memory(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "registry.sqlite")
+    await store.load()
+    store.put(stored("kept-1"))
+    await store.write()
+    connection = store._connection  # pyright: ignore[reportPrivateUsage]
+    assert connection is not None
+    await connection.execute("PRAGMA query_only = 1")
+    store.drop("kept-1")
+    for number in range(5):
+        store.put(stored(f"a-{number}"))
+        store.append([event(number)])
+        with pytest.raises(StoreFailed):
+            await store.write()
+        store.drop(f"a-{number}")
+
+    assert store._changed == {"kept-1": None}  # pyright: ignore[reportPrivateUsage]
+    await connection.execute("PRAGMA query_only = 0")
+    await store.close()
+    found = await (again := SqliteStore(tmp_path / "registry.sqlite")).load()
+    await again.close()
+    assert found.instances == ()
+
+
+async def test_closing_a_store_that_cannot_write_does_not_raise(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "registry.sqlite")
+    await store.load()
+    connection = store._connection  # pyright: ignore[reportPrivateUsage]
+    assert connection is not None
+    await connection.execute("PRAGMA query_only = 1")
+    store.put(stored("a-1"))
+    await store.close()
+
+
+async def test_a_record_that_cannot_be_encoded_stays_and_the_defect_shows(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "registry.sqlite")
+    await store.load()
+    store.put(stored("a-1", description=object()))
+    with pytest.raises(TypeError):
+        await store.write()
+    store.put(stored("a-1"))
+    await store.close()
