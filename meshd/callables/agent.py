@@ -54,7 +54,7 @@ def load_agent(
     lifespan = loading.lifespan()
     tools = {tool.name: loading.tool(tool) for tool in agent.tools}
     resources = {resource.uri: loading.resource(resource) for resource in agent.resources}
-    prompts = {prompt.name: loading.tool(_prompt_as_tool(prompt)) for prompt in agent.prompts}
+    prompts = {prompt.name: loading.tool(_as_tool(prompt)) for prompt in agent.prompts}
     diagnostics = in_file_order(loading.report.diagnostics)
     if has_errors(diagnostics):
         return None, diagnostics
@@ -102,7 +102,7 @@ class _Loading:
 
     def resource(self, spec: ResourceSpec) -> LoadedTool | None:
         """Load one resource; the parameters of its URI must be those of its callable."""
-        tool = self.tool(_resource_as_tool(spec))
+        tool = self.tool(_as_tool(spec))
         if tool is None:
             return None
         schema = tool.signature.input_schema
@@ -218,17 +218,8 @@ def _lifespan_problem(function: object) -> str:
     return ""
 
 
-def _resource_as_tool(spec: ResourceSpec) -> ToolSpec:
-    return ToolSpec(
-        callable=spec.callable,
-        name=spec.name,
-        description=spec.description,
-        origin=spec.origin,
-        origins=spec.origins,
-    )
-
-
-def _prompt_as_tool(spec: PromptSpec) -> ToolSpec:
+def _as_tool(spec: ResourceSpec | PromptSpec) -> ToolSpec:
+    """Return a resource or prompt as the tool that it is compiled like."""
     return ToolSpec(
         callable=spec.callable,
         name=spec.name,
