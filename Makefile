@@ -99,6 +99,7 @@ INSTALL_VENV = { \
 	@echo "installing what meshd runs with into .venv" >&2
 	@$(PIP) install --require-hashes -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q meshd  # as pip does for all else; some environments forbid it later
 	@touch $@
 
 .venv/.installed-dev: requirements-dev.lock .venv/.installed
