@@ -9,11 +9,12 @@ from typing import Any, cast
 import httpx2
 
 from meshd.cli.output import fail, say, show, show_json
+from meshd.cli.target import BadRequest, require_tool, split_target
 from meshd.cli.values import seconds
 from meshd.daemon.client import AdminClient
-from meshd.diagnostics.suggest import closest
+from meshd.domain.names import agent_key
 from meshd.domain.spec import JsonValue
-from meshd.errors import CallTimedOut, MeshdError, ToolFailed
+from meshd.errors import CallTimedOut, ToolFailed
 from meshd.runtime.client import call_tool
 
 
@@ -25,10 +26,6 @@ class Request:
     pairs: tuple[str, ...]
     json_text: str
     timeout: str
-
-
-class BadRequest(MeshdError):
-    """The user typed something that cannot be called."""
 
 
 def call(request: Request, state_directory: Path, style: str) -> int:
@@ -63,34 +60,12 @@ async def _call(
         return await call_tool(http, endpoint, tool, arguments, on_progress=say)
 
 
-def split_target(text: str) -> tuple[str, str]:
-    """Split `[namespace/]agent.tool`."""
-    agent, dot, tool = text.rpartition(".")
-    if not (agent and dot and tool):
-        raise BadRequest(f"`{text}` does not name a tool: write `agent.tool`")
-    return agent.removeprefix("default/"), tool
-
-
 def find_endpoint(mesh: dict[str, Any], agent: str, tool: str) -> str:
     """Return the endpoint of the agent's first instance, or say what comes nearest."""
-    agents = {key_of(entry): entry for entry in mesh["agents"]}
-    if agent not in agents:
-        raise BadRequest(f"no agent `{agent}` runs here{_meant(closest(agent, agents))}")
-    entry = agents[agent]
-    tools = [known["name"] for known in entry["tools"]]
-    if tool not in tools:
-        raise BadRequest(f"agent `{agent}` has no tool `{tool}`{_meant(closest(tool, tools))}")
-    return entry["instances"][0]["endpoint"]
-
-
-def key_of(agent: dict[str, Any]) -> str:
-    """Return an agent's name, with its namespace unless that is `default`."""
-    namespace = agent["namespace"]
-    return agent["name"] if namespace == "default" else f"{namespace}/{agent['name']}"
-
-
-def _meant(near: str | None) -> str:
-    return f"; did you mean `{near}`?" if near else ""
+    agents = {agent_key(entry["name"], entry["namespace"]): entry for entry in mesh["agents"]}
+    tools = {key: [known["name"] for known in entry["tools"]] for key, entry in agents.items()}
+    require_tool(tools, agent, tool, where="runs here")
+    return agents[agent]["instances"][0]["endpoint"]
 
 
 def read_arguments(request: Request, schema: dict[str, Any]) -> dict[str, JsonValue]:

@@ -4,13 +4,11 @@ import json
 from pathlib import Path
 
 from meshd.callables.project import find_project_root
-from meshd.cli.call import BadRequest, split_target
 from meshd.cli.manifests import read
 from meshd.cli.output import report, show, show_json
+from meshd.cli.target import require_tool, split_target
 from meshd.diagnostics.model import Span
-from meshd.diagnostics.suggest import closest
 from meshd.domain.explain import Setting, explain_tool
-from meshd.domain.spec import MeshSpec
 from meshd.plan.link import link
 
 
@@ -22,7 +20,8 @@ def explain(target: str, paths: list[Path], style: str) -> int:
         report(manifests.diagnostics, manifests.sources, "text")
         return 1
     agent, tool = split_target(target)
-    require_tool(mesh, agent, tool)
+    tools = {spec.key: [each.name for each in spec.tools] for spec in mesh.agents}
+    require_tool(tools, agent, tool, where="in these manifests")
     # Without signatures: what a need's calls inherit does not depend on code.
     plan, _ = link(mesh, {})
     calls = {binding.parameter: binding.call for binding in plan.bindings_of(agent, tool)}
@@ -36,21 +35,6 @@ def explain(target: str, paths: list[Path], style: str) -> int:
     for setting, value in zip(settings, values, strict=True):
         show(f"{setting.name:{width}}  {value:{value_width}}  {_place(setting.origin)}")
     return 0
-
-
-def require_tool(mesh: MeshSpec, agent: str, tool: str) -> None:
-    """Raise an error that names what comes nearest, unless the mesh has the tool."""
-    agents = {spec.key: spec for spec in mesh.agents}
-    if agent not in agents:
-        raise BadRequest(f"no agent `{agent}` in these manifests{_meant(agent, list(agents))}")
-    tools = [spec.name for spec in agents[agent].tools]
-    if tool not in tools:
-        raise BadRequest(f"agent `{agent}` has no tool `{tool}`{_meant(tool, tools)}")
-
-
-def _meant(word: str, known: list[str]) -> str:
-    near = closest(word, known)
-    return f"; did you mean `{near}`?" if near else ""
 
 
 def _place(span: Span | None) -> str:

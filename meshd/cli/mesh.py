@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from meshd.cli.call import key_of
 from meshd.cli.output import fail, say, show_json
 from meshd.cli.values import seconds
 from meshd.clock import SystemClock
 from meshd.daemon.admin import Administered
 from meshd.daemon.client import AdminClient
 from meshd.daemon.stages import Stage
+from meshd.domain.names import agent_key
 
 WIDTH_WITHOUT_TERMINAL = 120
 DEFAULT_STATE = Path(".meshd")
@@ -45,7 +45,7 @@ def print_mesh(mesh: dict[str, Any], out: Console) -> None:
     tools = Table("tool", "capability", "version", "tags", box=None, pad_edge=False)
     edges = Table("consumer", "need", "", "provider", box=None, pad_edge=False)
     for agent in mesh["agents"]:
-        key = key_of(agent)
+        key = agent_key(agent["name"], agent["namespace"])
         for instance in agent["instances"]:
             endpoint = f"{instance['endpoint']}/mcp"
             agents.add_row(escape(key), agent["version"], instance["status"], endpoint)
@@ -84,7 +84,7 @@ def example_call(mesh: Administered, view: dict[str, Any]) -> str:
     """Return a command that calls the tool with most needs, with its required arguments."""
     most, command = -1, "meshd call AGENT.TOOL"
     for agent in view["agents"]:
-        key = key_of(agent)
+        key = agent_key(agent["name"], agent["namespace"])
         for tool in agent["tools"]:
             needs = sum(need["tool"] == tool["name"] for need in agent["needs"])
             if needs > most:

@@ -1,7 +1,7 @@
 """`meshd registry serve`: the registry alone, in the foreground."""
 
 from meshd.cli.output import say
-from meshd.cli.run import INTERRUPTED, configure_logging
+from meshd.cli.run import configure_logging, status_of_end
 from meshd.clock import SystemClock
 from meshd.daemon.registry import RegistryOptions, serve_registry
 from meshd.registry.keeper import Keeper
@@ -19,4 +19,4 @@ def serve(options: RegistryOptions, *, verbose: bool) -> int:
 
     number = uvloop.run(serve_registry(options, SystemClock(), announce))
     say("stopped")
-    return 128 + number if number == INTERRUPTED else 0
+    return status_of_end(number)

@@ -89,6 +89,11 @@ def serve(
     serving = run_mesh(prepared, state, stages, grace_seconds=grace_seconds, on_ready=announce)
     number = uvloop.run(serving)
     say("stopped")
+    return status_of_end(number)
+
+
+def status_of_end(number: int | None) -> int:
+    """Return the exit status of what served until a signal, or `meshd stop`, ended it."""
     return 128 + number if number == INTERRUPTED else 0
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
 import gc
 import os
 import socket
@@ -23,7 +22,7 @@ from meshd.domain.spec import AgentSpec, JsonValue, MeshSpec
 from meshd.errors import InvalidInput, LifespanFailed
 from meshd.plan.model import Plan
 from meshd.runtime.agent import RunningAgent
-from meshd.runtime.http import listen
+from meshd.runtime.http import listen, refusal
 from meshd.runtime.http import serving as http_serving
 from meshd.runtime.workers import Workers
 
@@ -127,11 +126,9 @@ def open_sockets(mesh: MeshSpec) -> dict[str, socket.socket]:
 
 
 def _socket_problem(agent: AgentSpec, error: OSError) -> Diagnostic:
-    taken = error.errno == errno.EADDRINUSE
-    reason = "it is in use" if taken else (error.strerror or str(error))
     return Diagnostic(
         code="M401",
-        message=f"agent `{agent.key}` cannot listen on {agent.host}:{agent.port}: {reason}",
+        message=f"agent `{agent.key}` cannot listen on {agent.host}:{agent.port}: {refusal(error)}",
         span=agent.at("port" if agent.port else "host"),
         hint="choose another `http.port`, or 0 for any free one",
     )

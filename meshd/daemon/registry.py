@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from meshd.registry.keeper import Keeper
 from meshd.registry.store import Store
 from meshd.registry.stores.memory import MemoryStore
 from meshd.registry.stores.sqlite import SqliteStore
-from meshd.runtime.http import listen, serving
+from meshd.runtime.http import base_url, listen, refusal, serving
 from meshd.runtime.request_headers import strict_headers
 
 GRACE_SECONDS = 2.0
@@ -68,10 +67,8 @@ def open_listener(options: RegistryOptions) -> socket.socket:
     try:
         return listen(address, port)
     except (OSError, OverflowError) as error:
-        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-        reason = "it is in use" if taken else (getattr(error, "strerror", None) or str(error))
         raise DaemonError(
-            f"the registry cannot listen on {host}:{port}: {reason}",
+            f"the registry cannot listen on {host}:{port}: {refusal(error)}",
             "choose another `--port`, or 0 for any free one",
         ) from None
 
@@ -85,8 +82,7 @@ async def serve_registry(
     try:
         if not options.store:
             _make_folder(options.state_dir)
-        host, port = listener.getsockname()[:2]
-        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        host, url = listener.getsockname()[0], base_url(listener)
         keeper = Keeper(store, clock)
         any_host = options.insecure and not is_loopback(options.host)
         app = guarded(registry_app(keeper), (options.host, host), any_host=any_host)

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from meshd.diagnostics.model import Span
+from meshd.domain.names import agent_key
 
 JsonValue = Any
 """A JSON value as Python's json module reads it."""
@@ -167,7 +168,7 @@ class AgentSpec(Placed):
     @property
     def key(self) -> str:
         """The name that is unique in the mesh: `name`, or `namespace/name` outside `default`."""
-        return self.name if self.namespace == "default" else f"{self.namespace}/{self.name}"
+        return agent_key(self.name, self.namespace)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

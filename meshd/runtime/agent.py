@@ -13,6 +13,7 @@ from meshd.clock import Clock
 from meshd.errors import LifespanFailed
 from meshd.plan.model import AgentPlan
 from meshd.runtime.edge import Edge
+from meshd.runtime.http import base_url
 from meshd.runtime.http import serving as http_serving
 from meshd.runtime.offer import Offer, RunningOffer
 from meshd.runtime.probes import Serving, probe_routes
@@ -81,8 +82,8 @@ class RunningAgent:
         self, listener: socket.socket, clock: Clock, *, grace_seconds: float
     ) -> AsyncGenerator[None, None]:
         """Serve on the socket while the block runs; it is closed at the end."""
-        host, port = listener.getsockname()[:2]
-        self.endpoint = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        host = listener.getsockname()[0]
+        self.endpoint = base_url(listener)
         async with contextlib.AsyncExitStack() as stack:
             if self._lifespan is not None:
                 await self._enter_lifespan(stack, self._lifespan())

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import AsyncGenerator
 
@@ -82,6 +83,19 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def refusal(error: OSError | OverflowError) -> str:
+    """Say in words why `listen` failed."""
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return "it is in use"
+    return getattr(error, "strerror", None) or str(error)
+
+
+def base_url(listener: socket.socket) -> str:
+    """Return the address that clients use, such as `http://127.0.0.1:8000`."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @contextlib.asynccontextmanager

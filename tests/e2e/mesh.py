@@ -99,13 +99,10 @@ def _is_in(session: int, entry: Path) -> bool:
     return int(fields[3]) == session and fields[0] != "Z"
 
 
-def start(paths: tuple[Path, ...], folder: Path, *options: str) -> Mesh:
-    """Start `meshd run` and return at once; `folder` receives the state and the output."""
-    log = folder / "output.txt"
-    state = folder / "state"
-    command = [*MESHD, "run", *map(str, paths), "--state-dir", str(state), *options]
+def spawn(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a process in a session of its own; both of its streams go to the log."""
     with log.open("wb") as output:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
@@ -113,7 +110,14 @@ def start(paths: tuple[Path, ...], folder: Path, *options: str) -> Mesh:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    return Mesh(process, state, log)
+
+
+def start(paths: tuple[Path, ...], folder: Path, *options: str) -> Mesh:
+    """Start `meshd run` and return at once; `folder` receives the state and the output."""
+    log = folder / "output.txt"
+    state = folder / "state"
+    command = [*MESHD, "run", *map(str, paths), "--state-dir", str(state), *options]
+    return Mesh(spawn(command, log), state, log)
 
 
 def _accepts(path: Path) -> bool:

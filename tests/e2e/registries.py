@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 
-from tests.e2e.mesh import MESHD, ROOT
+from tests.e2e.mesh import MESHD, spawn
 
 READY_SECONDS = 20.0
 
@@ -43,15 +43,7 @@ def start_registry(folder: Path, *options: str, port: int = 0) -> RegistryProces
     """Start a registry and wait until it listens."""
     log = folder / f"registry-{time.monotonic_ns()}.txt"
     command = [*MESHD, "registry", "serve", "--port", str(port), *options]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    process = spawn(command, log)
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         words = log.read_text().split()
