@@ -145,10 +145,19 @@ class PromptSpec(Placed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgentSpec(Placed):
-    """One agent: the FastMCP server to build and where it listens.
+class SecretSpec(Placed):
+    """Where a secret is found: an environment variable, or a file (an absolute path)."""
 
-    `roots` are absolute folders from which the agent's own modules are imported.
+    env: str | None = None
+    file: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSpec(Placed):
+    """One agent: the FastMCP server to build, where it listens, and how many instances run.
+
+    `roots` are absolute folders from which the agent's own modules are imported. Agents with the
+    same `process` share one. `advertise` is the host, or `host:port`, that others are told.
     """
 
     name: str
@@ -161,6 +170,11 @@ class AgentSpec(Placed):
     objects: tuple[ObjectSpec, ...] = ()
     host: str = "127.0.0.1"
     port: int = 0
+    advertise: str = ""
+    replicas: int = 1
+    process: str | None = None
+    env: Mapping[str, str | SecretSpec] = field(default_factory=dict[str, "str | SecretSpec"])
+    heartbeat_seconds: float = 5.0
     tools: tuple[ToolSpec, ...] = ()
     resources: tuple[ResourceSpec, ...] = ()
     prompts: tuple[PromptSpec, ...] = ()
@@ -173,8 +187,12 @@ class AgentSpec(Placed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeshSpec(Placed):
-    """A whole mesh as its manifests describe it; `project_root` is an absolute folder."""
+    """A whole mesh as its manifests describe it; `project_root` is an absolute folder.
+
+    `registry_url` is empty where the mesh has a registry of its own.
+    """
 
     name: str = "mesh"
     project_root: str = ""
+    registry_url: str = ""
     agents: tuple[AgentSpec, ...] = ()
