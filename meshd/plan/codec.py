@@ -45,10 +45,20 @@ def from_json(document: JsonValue) -> Plan:
     if type(version) is not int or version != FORMAT_VERSION:
         message = f"the plan has format {version!r}, this meshd reads {FORMAT_VERSION}"
         raise ValueError(message)
+    return decode(Plan, document, "plan")
+
+
+def encode(kind: Any, value: Any) -> JsonValue:
+    """Return a value of a type as JSON values; `kind` may be a union of dataclasses."""
+    return _writer(kind)(value)
+
+
+def decode(kind: Any, document: JsonValue, name: str = "value") -> Any:
+    """Read a value of a type; raise `ValueError` with the path, which begins with `name`."""
     try:
-        return _reader(Plan)(document)
+        return _reader(kind)(document)
     except _Misfit as misfit:
-        path = "".join(["plan", *reversed(misfit.steps)])
+        path = "".join([name, *reversed(misfit.steps)])
         raise ValueError(f"{path}: {misfit}") from None
 
 
