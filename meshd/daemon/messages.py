@@ -1,0 +1,137 @@
+"""What the daemon and a process of its mesh say to each other, over a socket that only they have.
+
+The daemon sends one `Job`, pickled, because the places in files that it carries are left out of
+JSON; the process that runs user code answers in JSON, which is read strictly.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from meshd.callables.project import Project
+from meshd.diagnostics.model import Diagnostic
+from meshd.domain.signature import ToolSignature
+from meshd.domain.spec import AgentSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """One agent that a process serves, as which instance, and where others find it.
+
+    `sockets` says how many listening sockets came along for it, in the order of the posts.
+    """
+
+    agent: AgentSpec
+    instance: str
+    incarnation: int
+    endpoint: str
+    sockets: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceJob:
+    """Load these agents, report, and serve them when told; `environment` is the whole of it."""
+
+    name: str
+    project: Project
+    posts: tuple[Post, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    grace_seconds: float
+    any_host: bool = False
+    verbose: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryJob:
+    """Serve the registry on the socket that came along."""
+
+    host: str
+    store: str
+    any_host: bool = False
+    verbose: bool = False
+
+
+Job = InstanceJob | RegistryJob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serve:
+    """From the daemon: begin to serve; an empty URL means that there is no registry."""
+
+    registry_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """From the daemon: take no new calls, finish the rest, leave the registry, and end."""
+
+    reason: str = ""
+
+
+Order = Serve | Drain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """The user's code is imported: signatures by agent key and tool, and the files they are in."""
+
+    signatures: Mapping[str, Mapping[str, ToolSignature]] = field(
+        default_factory=dict[str, Mapping[str, ToolSignature]]
+    )
+    warnings: tuple[Diagnostic, ...] = ()
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The job cannot be done, and the process ends."""
+
+    diagnostics: tuple[Diagnostic, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """Every socket answers; `problem` is what a registry's store suffers from."""
+
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderView:
+    """An upstream, as `meshd list` shows it."""
+
+    agent: str
+    instance: str
+    endpoint: str
+    tool: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeView:
+    """A need of an instance and what serves it now."""
+
+    tool: str
+    parameter: str
+    capability: str
+    status: Literal["resolved", "unresolved", "waiting"]
+    providers: tuple[ProviderView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wired:
+    """The edges of an instance are now these."""
+
+    instance: str
+    edges: tuple[EdgeView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """How an instance stands with the registry, with a reason where it is not in it."""
+
+    instance: str
+    status: Literal["connected", "away", "refused"]
+    reason: str = ""
+
+
+Report = Loaded | Refused | Ready | Wired | Registered
