@@ -17,12 +17,35 @@ FASTMCP_DEFAULTS = {
 """A server in a mesh neither asks the web for updates nor prints; who sets these is obeyed."""
 
 
+DEBOUNCE_SECONDS = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the environment says."""
 
     environment: Mapping[str, str]
     """All variables, for the interpolation of manifests."""
+
+    @property
+    def registry_url(self) -> str:
+        """The registry to join, from `MCP_MESH_REGISTRY_URL`; empty if the variable is not set."""
+        return self.environment.get("MCP_MESH_REGISTRY_URL", "").rstrip("/")
+
+    @property
+    def node(self) -> str:
+        """The name of this place among daemons that share a registry, from `MESHD_NODE`."""
+        return self.environment.get("MESHD_NODE", "")
+
+    @property
+    def debounce_seconds(self) -> float:
+        """How long changes of files are gathered, from `MCP_MESH_DEBOUNCE_DELAY`; one second."""
+        text = self.environment.get("MCP_MESH_DEBOUNCE_DELAY", "")
+        try:
+            seconds = float(text)
+        except ValueError:
+            return DEBOUNCE_SECONDS
+        return seconds if 0 <= seconds < 3600 else DEBOUNCE_SECONDS
 
     @property
     def wants_colour(self) -> bool:
@@ -34,6 +57,12 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     """Return the settings of this process, or of the environment given."""
     variables = os.environ if environ is None else environ
     return Settings(environment=MappingProxyType(dict(variables)))
+
+
+def enter_environment(environment: Mapping[str, str]) -> None:
+    """Let this process have exactly these variables."""
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 def without_pydantic_plugins() -> None:

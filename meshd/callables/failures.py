@@ -49,6 +49,23 @@ def users_traceback(error: BaseException, folders: Sequence[str]) -> str:
     return "".join([*head, *traceback.format_exception_only(error)]).rstrip("\n")
 
 
+def files_of(error: BaseException) -> set[str]:
+    """Return the files that an exception, or one that led to it, passed through or speaks of."""
+    files: set[str] = set()
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        files |= {frame.filename for frame in traceback.extract_tb(one.__traceback__)}
+        if isinstance(one, SyntaxError) and one.filename:
+            files.add(one.filename)
+        waiting += [one.__cause__, one.__context__]
+    return {file for file in files if Path(file).is_absolute()}
+
+
 def summary(error: BaseException) -> str:
     """Return the exception in one short line."""
     told = traceback.TracebackException(type(error), error, None)

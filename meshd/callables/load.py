@@ -18,7 +18,13 @@ from typing import Any
 
 from meshd.callables import find
 from meshd.callables.allow import Allowed, Grant, ImportPolicy, Refused
-from meshd.callables.failures import Failure, import_failure, summary, users_traceback
+from meshd.callables.failures import (
+    Failure,
+    files_of,
+    import_failure,
+    summary,
+    users_traceback,
+)
 from meshd.callables.references import Reference, choice
 from meshd.diagnostics.model import Diagnostic, Span
 
@@ -42,6 +48,8 @@ class Loader:
         self._path = sys.path if path is None else path
         self._failures: dict[str, Failure] = {}
         self._ready = False
+        self.suspects: set[str] = set()
+        """The files that an import failed in."""
 
     def load(
         self, text: str, span: Span | None = None, *, as_type: bool = False
@@ -115,6 +123,7 @@ class Loader:
             raise
         except BaseException as error:  # noqa: BLE001  (user code ends here, by SystemExit too)
             folders = [*self.policy.roots, *([str(Path(origin).parent)] if origin else [])]
+            self.suspects |= {*([origin] if origin else []), *files_of(error)}
             return import_failure(name, error, folders)
         return None
 

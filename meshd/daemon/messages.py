@@ -84,9 +84,10 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The job cannot be done, and the process ends."""
+    """The job cannot be done, and the process ends; `files` are those that had a part in it."""
 
     diagnostics: tuple[Diagnostic, ...]
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

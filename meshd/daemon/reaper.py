@@ -34,6 +34,10 @@ class Reaper:
                 self._resolve(process, self._ended.pop(process))
         return future
 
+    def forget_strangers(self) -> None:
+        """Forget ends that nobody asked for; their ids may come again."""
+        self._ended.clear()
+
     def known(self) -> set[int]:
         """Return the children that somebody waits for."""
         return set(self._waiting)

@@ -1,44 +1,44 @@
-"""Builds the objects of a running mesh: agents with their tools, and edges between them."""
+"""Builds the objects of a running agent: its plan, its parts, and its edges without upstreams."""
 
 from meshd.callables.agent import LoadedAgent
 from meshd.callables.dump import dump
 from meshd.clock import Clock
-from meshd.daemon.prepare import Prepared
-from meshd.domain.names import instance_id
-from meshd.plan.model import AgentPlan, Plan
-from meshd.runtime.agent import Parts, RunningAgent
+from meshd.plan.link import agent_plan
+from meshd.plan.model import AgentPlan, Binding, binding_id
+from meshd.runtime.agent import Parts
 from meshd.runtime.edge import Edge
 from meshd.runtime.offer import Offer
-from meshd.runtime.workers import Workers
 
 
-def build_agents(prepared: Prepared, workers: Workers, clock: Clock) -> dict[str, RunningAgent]:
-    """Return every agent of the plan, wired to the others as the plan says; nothing listens yet."""
-    agents: dict[str, RunningAgent] = {}
-    edges: list[Edge] = []
-    for agent in prepared.plan.agents:
-        loaded = prepared.agents[agent.key]
-        own = edges_of(prepared.plan, agent, loaded, clock)
-        instance = instance_id(agent.name, 1, agent.namespace)
-        agents[agent.key] = RunningAgent(agent, instance, parts_of(loaded), own, workers)
-        edges.extend(own.values())
-    for edge in edges:
-        edge.upstreams = tuple(
-            agents[provider.agent].upstream(provider.tool) for provider in edge.binding.providers
-        )
-    return agents
+def plan_of(loaded: LoadedAgent) -> AgentPlan:
+    """Return the agent's part of the plan: what its process needs to know to serve it."""
+    spec = loaded.spec
+    signatures = {(spec.key, name): tool.signature for name, tool in loaded.tools.items()}
+    return agent_plan(spec, signatures)
 
 
 def edges_of(
-    plan: Plan, agent: AgentPlan, loaded: LoadedAgent, clock: Clock
+    loaded: LoadedAgent, clock: Clock, settle_seconds: float
 ) -> dict[tuple[str, str], Edge]:
-    """Return the edges of an agent by tool and parameter, without upstreams yet."""
+    """Return the edges of an agent by tool and parameter; the registry says who serves them."""
+    spec = loaded.spec
     return {
-        (binding.tool, binding.parameter): Edge(
-            binding, loaded.tools[binding.tool].expected.get(binding.parameter), dump, clock
+        (tool.name, need.parameter): Edge(
+            Binding(
+                id=binding_id(spec.key, tool.name, need.parameter),
+                consumer=spec.key,
+                tool=tool.name,
+                parameter=need.parameter,
+                need=need,
+                call=need.call,
+            ),
+            loaded.tools[tool.name].expected.get(need.parameter),
+            dump,
+            clock,
+            settle_seconds=settle_seconds,
         )
-        for binding in plan.bindings
-        if binding.consumer == agent.key
+        for tool in spec.tools
+        for need in tool.needs
     }
 
 
