@@ -44,7 +44,7 @@ def find_files(paths: Sequence[str | Path]) -> tuple[tuple[Found, ...], tuple[Di
         elif problem := _unusable(path):
             problems.append(problem)
         elif path.is_dir():
-            inside = list(_inside(path))
+            inside = list(manifests_below(path))
             if not inside:
                 hint = "manifests end in `.yaml` or `.yml`"
                 problems.append(_problem("M101", f"there is no manifest in `{path}`", path, hint))
@@ -56,6 +56,15 @@ def find_files(paths: Sequence[str | Path]) -> tuple[tuple[Found, ...], tuple[Di
         else:
             found.setdefault(os.path.realpath(path), _found(path))
     return tuple(found.values()), tuple(problems)
+
+
+def manifests_below(folder: Path) -> Iterator[Path]:
+    """Yield the manifests in a folder, by name, those of a folder before those below it."""
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith(".") and Path(name).suffix in ENDINGS:
+                yield Path(parent) / name
 
 
 def read_bytes(file: Found, stdin: BinaryIO | None) -> bytes | Diagnostic:
@@ -125,15 +134,6 @@ def _unusable(path: Path) -> Diagnostic | None:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return _problem("M100", f"`{shortened(str(path))}` cannot be read", path, "", reason)
     return None
-
-
-def _inside(folder: Path) -> Iterator[Path]:
-    """Yield the manifests in a folder, by name, those of a folder before those below it."""
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix in ENDINGS:
-                yield Path(parent) / name
 
 
 def _found(path: Path) -> Found:
