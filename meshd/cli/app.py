@@ -146,6 +146,26 @@ def _add_run(command: Parser) -> None:
         action="store_true",
         help="start although required needs have no provider; their tools answer an error",
     )
+    command.add_argument(
+        "--registry-port",
+        type=int,
+        default=None,
+        metavar="PORT",
+        help="port of the mesh's own registry; 0 is any free one (8000 if it is free)",
+    )
+    command.add_argument(
+        "--in-process",
+        action="store_true",
+        help="run everything in this one process, for a debugger",
+    )
+    command.add_argument(
+        "--detach", action="store_true", help="return as soon as the mesh is ready"
+    )
+    command.add_argument(
+        "--insecure",
+        action="store_true",
+        help="let agents listen beyond loopback, where everybody who can connect may call them",
+    )
     command.add_argument("-v", "--verbose", action="store_true", help="log more")
 
 
@@ -197,7 +217,11 @@ def _run(given: Arguments) -> int:
         state_dir=given.state_dir,
         allow=tuple(given.allow),
         grace=given.grace,
+        registry_port=given.registry_port,
         allow_unresolved=given.allow_unresolved,
+        insecure=given.insecure,
+        in_process=given.in_process,
+        detach=given.detach,
         verbose=given.verbose,
     )
     return run.run(given.paths, options)

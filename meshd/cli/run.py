@@ -1,20 +1,21 @@
 """`meshd run`: the whole path, from manifests to a mesh that answers."""
 
+import asyncio
 import logging
 import sys
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from meshd.callables.project import read_project
-from meshd.cli.manifests import read
 from meshd.cli.output import report, say
 from meshd.cli.values import seconds
 from meshd.clock import SystemClock
-from meshd.daemon.prepare import Prepared, link_mesh, load, require
+from meshd.daemon.source import Source
 from meshd.daemon.stages import Stages
 from meshd.daemon.state import StateDirectory
 from meshd.errors import InvalidInput
-from meshd.settings import prepare_fastmcp
+from meshd.settings import Settings, from_environment, prepare_fastmcp
 
 INTERRUPTED = 2
 """SIGINT, as a number."""
@@ -27,69 +28,75 @@ class Options:
     state_dir: Path
     allow: tuple[str, ...]
     grace: str
+    registry_port: int | None
     allow_unresolved: bool
+    insecure: bool
+    in_process: bool
+    detach: bool
     verbose: bool
 
 
 def run(paths: list[Path], options: Options) -> int:
     """Check the manifests and serve the mesh; return the exit status."""
     grace_seconds = seconds(options.grace, "--grace")
-    stages = Stages(SystemClock())
-    sources: dict[str, str] = {}
-    try:
-        with StateDirectory(options.state_dir).held() as state:
-            prepared = prepare(paths, options, stages, sources)
-            return serve(prepared, state, stages, grace_seconds, options)
-    except InvalidInput as error:
-        report(error.diagnostics, sources, "text")
-        return 1
+    settings = from_environment()
+    source = Source(paths, options.allow, settings.environment, sys.stdin.buffer)
+    if options.detach:
+        from meshd.cli.detach import run_detached
 
-
-def prepare(
-    paths: list[Path], options: Options, stages: Stages, sources: dict[str, str]
-) -> Prepared:
-    """Read, load and link; report warnings; raise `InvalidInput` at the first stage with errors."""
-    with stages.stage("collect"):
-        project, found = read_project(paths, options.allow)
-        manifests = read(paths, project.root, now=True)
-        sources.update(manifests.sources)
-        warnings = require((*found, *manifests.diagnostics))
-        mesh = manifests.mesh
-    if mesh is None:
-        raise InvalidInput(manifests.diagnostics)
-    with stages.stage("configure"):
-        agents, found = load(mesh, project)
-        warnings += require(found)
-        plan, found = link_mesh(mesh, agents, allow_unresolved=options.allow_unresolved)
-        warnings += require(found)
-    report(warnings, sources, "text")
-    return Prepared(mesh=mesh, plan=plan, agents=agents)
-
-
-def serve(
-    prepared: Prepared,
-    state: StateDirectory,
-    stages: Stages,
-    grace_seconds: float,
-    options: Options,
-) -> int:
-    """Serve a prepared mesh until it is stopped."""
+        return run_detached(options.state_dir)
     prepare_fastmcp()
     configure_logging(verbose=options.verbose)
-    with stages.stage("import FastMCP"):
-        import uvloop
-
-        from meshd.daemon.lifecycle import RunningMesh, run_mesh
-
-    def announce(mesh: RunningMesh) -> None:
-        from meshd.cli.mesh import announce_mesh
-
-        announce_mesh(mesh, stages.finished, options.state_dir)
-
-    serving = run_mesh(prepared, state, stages, grace_seconds=grace_seconds, on_ready=announce)
-    number = uvloop.run(serving)
+    try:
+        with StateDirectory(options.state_dir).held() as state:
+            serving = _serving(source, state, options, settings, grace_seconds)
+            number = _run_loop(serving, in_process=options.in_process)
+    except InvalidInput as error:
+        report(error.diagnostics, source.texts, "text")
+        return 1
     say("stopped")
     return status_of_end(number)
+
+
+def _serving(
+    source: Source,
+    state: StateDirectory,
+    options: Options,
+    settings: Settings,
+    grace_seconds: float,
+) -> Coroutine[Any, Any, int | None]:
+    from meshd.cli.audience import PlainAudience
+    from meshd.daemon.options import RunOptions
+
+    given = RunOptions(
+        grace_seconds=grace_seconds,
+        allow_unresolved=options.allow_unresolved,
+        registry_port=options.registry_port,
+        registry_url=settings.registry_url,
+        node=settings.node,
+        insecure=options.insecure,
+        verbose=options.verbose,
+        debounce_seconds=settings.debounce_seconds,
+    )
+    stages = Stages(SystemClock())
+    audience = PlainAudience(source, stages, options.state_dir, verbose=options.verbose)
+    if options.in_process:
+        from meshd.daemon.in_process import run_in_process
+
+        return run_in_process(source, state, given, audience, stages)
+    from meshd.daemon.lifecycle import run_daemon
+
+    return run_daemon(source, state, given, audience, stages)
+
+
+def _run_loop(serving: Coroutine[Any, Any, int | None], *, in_process: bool) -> int | None:
+    """Run on asyncio's own loop, or on uvloop where this process answers calls itself."""
+    runner: Callable[[Coroutine[Any, Any, int | None]], int | None] = asyncio.run
+    if in_process:
+        import uvloop
+
+        runner = uvloop.run
+    return runner(serving)
 
 
 def status_of_end(number: int | None) -> int:

@@ -9,28 +9,61 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from meshd.errors import DaemonError, InvalidInput
+
 
 class Administered(Protocol):
-    """What the admin API can ask of a mesh."""
+    """What the admin API can ask of a daemon."""
 
     def view(self) -> dict[str, Any]:
         """Return the mesh as `meshd list --format json` shows it."""
+        ...
+
+    def status(self) -> dict[str, Any]:
+        """Return how the mesh fares, as `meshd status --format json` shows it."""
         ...
 
     def tool(self, agent: str, tool: str) -> dict[str, Any] | None:
         """Return the schemas and description of a tool, or None if there is none."""
         ...
 
+    async def reload(self) -> dict[str, Any]:
+        """Apply what the manifests say now, and return what came of it."""
+        ...
 
-def admin_app(mesh: Administered, stop: Callable[[], None]) -> Starlette:
+    async def restart(self, agent: str) -> list[str] | None:
+        """Replace an agent's processes; return the replicas' ids, None if there is no such agent.
+
+        Raises:
+            InvalidInput, DaemonError: it cannot be started again; the old one goes on.
+
+        """
+        ...
+
+
+def admin_app(daemon: Administered, stop: Callable[[], None]) -> Starlette:
     """Build the application."""
 
     async def view(_: Request) -> Response:
-        return JSONResponse(mesh.view())
+        return JSONResponse(daemon.view())
+
+    async def status(_: Request) -> Response:
+        return JSONResponse(daemon.status())
 
     async def tool(request: Request) -> Response:
-        found = mesh.tool(request.query_params.get("agent", ""), request.query_params["tool"])
+        asked = request.query_params
+        found = daemon.tool(asked.get("agent", ""), asked.get("tool", ""))
         return JSONResponse(found, status_code=404 if found is None else 200)
+
+    async def reload(_: Request) -> Response:
+        return JSONResponse(await daemon.reload())
+
+    async def restart(request: Request) -> Response:
+        try:
+            replicas = await daemon.restart(request.query_params.get("agent", ""))
+        except (InvalidInput, DaemonError) as error:
+            return JSONResponse({"error": str(error)}, status_code=409)
+        return JSONResponse({"restarted": replicas}, status_code=404 if replicas is None else 200)
 
     async def stop_daemon(_: Request) -> Response:
         stop()
@@ -39,7 +72,10 @@ def admin_app(mesh: Administered, stop: Callable[[], None]) -> Starlette:
     return Starlette(
         routes=[
             Route("/v1/mesh", view),
+            Route("/v1/status", status),
             Route("/v1/tool", tool),
+            Route("/v1/reload", reload, methods=["POST"]),
+            Route("/v1/restart", restart, methods=["POST"]),
             Route("/v1/stop", stop_daemon, methods=["POST"]),
         ]
     )

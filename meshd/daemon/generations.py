@@ -7,14 +7,16 @@ time all is compared with what runs, so that a missed event does no harm.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from meshd.daemon.prepare import Signatures, link_mesh, require
 from meshd.daemon.replica import Replica, Run
+from meshd.clock import SystemClock
 from meshd.daemon.source import Reading
+from meshd.daemon.stages import Stages
 from meshd.daemon.supervisor import RefusedByProcess, Supervisor
 from meshd.daemon.watch import fingerprint
 from meshd.diagnostics.model import Diagnostic, has_errors, in_file_order
@@ -23,6 +25,7 @@ from meshd.errors import DaemonError, InvalidInput
 from meshd.plan.diff import ProcessChanges, changes
 from meshd.plan.model import Plan
 from meshd.plan.processes import ProcessSpec, processes
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
@@ -59,12 +62,18 @@ class Generations:
     """Applies readings of the manifests, one at a time."""
 
     def __init__(
-        self, supervisor: Supervisor, *, allow_unresolved: Callable[[MeshSpec], bool]
+        self,
+        supervisor: Supervisor,
+        *,
+        prepare: Callable[[MeshSpec], Awaitable[None]],
+        allow_unresolved: bool,
     ) -> None:
+        """Take what supervises; `prepare` is awaited before processes of a mesh are started."""
         self.current: Generation | None = None
         self.last: Outcome | None = None
         """What came of the last reading."""
         self._supervisor = supervisor
+        self._prepare = prepare
         self._allow_unresolved = allow_unresolved
         self._one_at_a_time = asyncio.Lock()
         self._loaded_from: dict[int, dict[Path, str]] = {}
@@ -77,7 +86,7 @@ class Generations:
         known = {file for files in self._loaded_from.values() for file in files}
         return known | self._suspects
 
-    async def start(self, reading: Reading) -> Outcome:
+    async def start(self, reading: Reading, stages: Stages) -> Outcome:
         """Apply the first reading.
 
         Raises:
@@ -89,7 +98,7 @@ class Generations:
             mesh = reading.manifests.mesh
             if mesh is None or has_errors(reading.diagnostics):
                 raise InvalidInput(reading.diagnostics)
-            outcome = await self._advance(mesh, reading, (), strict=True)
+            outcome = await self._advance(mesh, reading, (), stages, strict=True)
             self.last = outcome
             return outcome
 
@@ -126,7 +135,8 @@ class Generations:
             return Outcome(result="invalid", diagnostics=reading.diagnostics, sources=sources)
         touched = self._touched(current, mesh)
         try:
-            return await self._advance(mesh, reading, touched, strict=False)
+            stages = Stages(SystemClock())
+            return await self._advance(mesh, reading, touched, stages, strict=False)
         except InvalidInput as error:
             found = in_file_order((*reading.diagnostics, *error.diagnostics))
             return Outcome(result="invalid", diagnostics=found, sources=sources)
@@ -157,28 +167,35 @@ class Generations:
         return touched
 
     async def _advance(
-        self, mesh: MeshSpec, reading: Reading, touched: Collection[str], *, strict: bool
+        self,
+        mesh: MeshSpec,
+        reading: Reading,
+        touched: Collection[str],
+        stages: Stages,
+        *,
+        strict: bool,
     ) -> Outcome:
         old = self.current
         self._suspects.clear()
         wanted = processes(mesh)
         planned = changes(old.processes if old else (), wanted, touched)
         fresh = [spec for spec in wanted if spec.name in (*planned.started, *planned.restarted)]
-        started = await asyncio.gather(*(self._load(spec) for spec in fresh))
+        await self._prepare(mesh)
+        with stages.stage("configure"):
+            started = await asyncio.gather(*(self._load(spec) for spec in fresh))
         try:
             problems = [problem for one in started for problem in one.problems]
             if strict and has_errors(problems):
                 raise InvalidInput(in_file_order((*reading.diagnostics, *problems)))
             mesh = self._without(mesh, [one.spec for one in started if one.run is None])
             signatures = self._signatures(mesh, started)
-            plan, found = link_mesh(
-                mesh, signatures, allow_unresolved=self._allow_unresolved(mesh)
-            )
+            plan, found = link_mesh(mesh, signatures, allow_unresolved=self._allow_unresolved)
             require((*found, *problems) if has_errors(found) else found)
         except BaseException:
             await asyncio.gather(*(self._discard(one) for one in started))
             raise
-        failed = await self._serve(started, strict=strict)
+        with stages.stage("serve"):
+            failed = await self._serve(started, strict=strict)
         if failed:
             problems += [problem for one in failed for problem in one.problems]
             mesh = self._without(mesh, [one.spec for one in failed])
@@ -222,9 +239,7 @@ class Generations:
         )
         failed = [one for one in results if one is not None]
         if failed and strict:
-            raise InvalidInput(
-                in_file_order(problem for one in failed for problem in one.problems)
-            )
+            raise InvalidInput(in_file_order(problem for one in failed for problem in one.problems))
         return failed
 
     async def _serve_one(self, one: _Started) -> _Started | None:

@@ -9,11 +9,13 @@ import contextlib
 import gc
 import socket
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from typing import Any
 
 from meshd.callables.agent import LoadedAgent
 from meshd.callables.failures import summary, users_traceback
 from meshd.clock import Clock
 from meshd.daemon.messages import EdgeView, Post, ProviderView, Registered, Report, Wired
+from meshd.daemon.stages import Stages
 from meshd.daemon.wiring import edges_of, parts_of, plan_of
 from meshd.diagnostics.model import Diagnostic
 from meshd.domain.spec import AgentSpec
@@ -29,3 +31,152 @@ SETTLE_SECONDS = 5.0
 """How long a call waits for the first word of the registry."""
 GC_THRESHOLDS = (10_000, 2, 50)
 """Fewer collections than Python's default; with the heap frozen after start, each is short."""
+LEAVE_SECONDS = 1.0
+
+
+class Instances:
+    """All instances of one process."""
+
+    def __init__(
+        self,
+        posts: Sequence[Post],
+        loaded: Mapping[str, LoadedAgent],
+        *,
+        registry_url: str,
+        grace_seconds: float,
+        any_host: bool,
+        report: Callable[[Report], None],
+        clock: Clock,
+    ) -> None:
+        """Take what to serve; `loaded` are the agents by key."""
+        self.stages = Stages(clock)
+        self._posts = posts
+        self._loaded = loaded
+        self._registry_url = registry_url
+        self._grace_seconds = grace_seconds
+        self._any_host = any_host
+        self._report = report
+        self._clock = clock
+        self._agents: dict[str, RunningAgent] = {}
+        self._heartbeats: list[Heartbeat] = []
+        self._beating: list[asyncio.Task[None]] = []
+
+    @contextlib.asynccontextmanager
+    async def running(
+        self, listeners: Mapping[str, Sequence[socket.socket]]
+    ) -> AsyncGenerator[None, None]:
+        """Serve while the block runs; `listeners` are the sockets by instance id.
+
+        Raises:
+            InvalidInput: an agent's lifespan raised, or a socket cannot be listened on.
+
+        """
+        workers = Workers()
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(workers.close)
+            client = await stack.enter_async_context(McpClient())
+            settle = SETTLE_SECONDS if self._registry_url else 0.0
+            with self.stages.stage("build the FastMCP server"):
+                edges = {
+                    post.instance: edges_of(self._loaded[post.agent.key], self._clock, settle)
+                    for post in self._posts
+                }
+                self._agents = {
+                    post.instance: self._built(post, edges[post.instance], workers)
+                    for post in self._posts
+                }
+            with self.stages.stage("start the HTTP server"):
+                for post in self._posts:
+                    await self._serve(stack, post, listeners[post.instance])
+            with self.stages.stage("start the heartbeat loop"):
+                if self._registry_url:
+                    await self._join(stack, client)
+                else:
+                    for own in edges.values():
+                        for edge in own.values():
+                            edge.wire(())
+            for agent in self._agents.values():
+                agent.serving.ready = True
+            tune_garbage_collection()
+            yield
+
+    async def drain(self, reason: str = "") -> None:
+        """Leave the registry, take no new calls, and let those under way finish."""
+        for task in self._beating:
+            task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await asyncio.gather(*(beat.leave(reason) for beat in self._heartbeats))
+        # Together, so that one slow request does not use up the grace time of all agents.
+        await asyncio.gather(*(agent.drain() for agent in self._agents.values()))
+
+    def _built(self, post: Post, edges: Any, workers: Workers) -> RunningAgent:
+        loaded = self._loaded[post.agent.key]
+        return RunningAgent(plan_of(loaded), post.instance, parts_of(loaded), edges, workers)
+
+    async def _serve(
+        self, stack: contextlib.AsyncExitStack, post: Post, listeners: Sequence[socket.socket]
+    ) -> None:
+        agent = self._agents[post.instance]
+        serving = agent.running(
+            listeners,
+            self._clock,
+            endpoint=post.endpoint,
+            grace_seconds=self._grace_seconds,
+            any_host=self._any_host,
+        )
+        try:
+            await stack.enter_async_context(serving)
+        except LifespanFailed as error:
+            raise InvalidInput((_lifespan_problem(post.agent, error),)) from error
+        except OSError as error:
+            raise InvalidInput((_listen_problem(post, error),)) from error
+
+    async def _join(self, stack: contextlib.AsyncExitStack, client: McpClient) -> None:
+        """Begin to beat for each instance; the tasks end with the stack."""
+        registry = await stack.enter_async_context(RegistryClient(self._registry_url))
+        stack.push_async_callback(self._stop_beating)
+        for post in self._posts:
+            membership = Membership(self._agents[post.instance], client, self._agents)
+            self._heartbeats.append(self._heartbeat(post, membership, registry))
+        self._beating = [asyncio.ensure_future(beat.run()) for beat in self._heartbeats]
+
+    async def _stop_beating(self) -> None:
+        for task in self._beating:
+            task.cancel()
+        await asyncio.gather(*self._beating, return_exceptions=True)
+
+
+def _lifespan_problem(agent: AgentSpec, failed: LifespanFailed) -> Diagnostic:
+    cause = failed.__cause__
+    assert cause is not None  # noqa: S101  (LifespanFailed always has one)
+    return Diagnostic(
+        code="M402",
+        message=f"the lifespan of agent `{agent.key}` raised `{type(cause).__name__}`",
+        span=agent.at("lifespan"),
+        label=summary(cause),
+        hint="correct what it does before it yields",
+        detail=users_traceback(cause, agent.roots),
+    )
+
+
+def _listen_problem(post: Post, error: OSError) -> Diagnostic:
+    agent = post.agent
+    return Diagnostic(
+        code="M401",
+        message=f"agent `{agent.key}` cannot listen: {error.strerror or error}",
+        span=agent.at("port" if agent.port else "host"),
+        hint="choose another `http.port`, or 0 for any free one",
+    )
+
+
+def tune_garbage_collection() -> None:
+    """Collect what loading left, then keep the collector from looking at what lives for ever.
+
+    Without it a full collection over FastMCP's import takes some 50 ms, which shows as the slowest
+    calls.
+    """
+    gc.enable()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)

@@ -1,158 +1,335 @@
-"""Runs a prepared mesh in this process: every agent on its own port, until it is told to stop."""
+"""Runs a mesh: every agent in processes of its own, until it is told to stop.
+
+The daemon reads manifests, owns every listening socket and supervises; it imports no user code and
+is on no call's path.
+"""
 
 import asyncio
 import contextlib
-import gc
 import os
-import socket
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import signal
+from pathlib import Path
 from typing import Any
 
-from meshd.callables.failures import summary, users_traceback
+from meshd.clock import Clock
 from meshd.daemon.admin import admin_app
-from meshd.daemon.prepare import Prepared
+from meshd.daemon.environment import common_environment, environment_of
+from meshd.daemon.generations import Generations
+from meshd.daemon.linux import become_subreaper
+from meshd.daemon.logs import InstanceLogs
+from meshd.daemon.messages import Post, RegistryJob
+from meshd.daemon.options import Audience, RunOptions
+from meshd.daemon.ports import Port, refusal
+from meshd.daemon.prepare import link_mesh
+from meshd.daemon.reaper import Reaper
+from meshd.daemon.registry import default_store
+from meshd.daemon.registry_process import RegistryProcess
+from meshd.daemon.replica import Replica
 from meshd.daemon.signals import signals
+from meshd.daemon.source import Reading, Source
+from meshd.daemon.spawner import Spawner
 from meshd.daemon.stages import Stages
 from meshd.daemon.state import StateDirectory
-from meshd.daemon.view import mesh_view
-from meshd.daemon.wiring import build_agents
-from meshd.diagnostics.model import Diagnostic
-from meshd.domain.spec import AgentSpec, JsonValue, MeshSpec
-from meshd.errors import InvalidInput, LifespanFailed
+from meshd.daemon.stop import Stop
+from meshd.daemon.supervisor import Hooks, Supervisor, Terms
+from meshd.daemon.view import (
+    InstanceView,
+    RegistryView,
+    mesh_view,
+    standing,
+    status_view,
+    tool_view,
+)
+from meshd.daemon.watch import Watcher
+from meshd.diagnostics.model import has_errors
+from meshd.diagnostics.render import as_text, as_values
+from meshd.domain.spec import JsonValue, MeshSpec
+from meshd.errors import DaemonError, InvalidInput, MeshdError
 from meshd.plan.model import Plan
-from meshd.runtime.agent import RunningAgent
-from meshd.runtime.http import listen, refusal
 from meshd.runtime.http import serving as http_serving
-from meshd.runtime.workers import Workers
+from meshd.runtime.registry_client import RegistryClient
 
-GC_THRESHOLDS = (10_000, 2, 50)
-"""Fewer collections than Python's default; with the heap frozen after start, each is short."""
+DEFAULT_REGISTRY_PORT = 8000
+ADMIN_GRACE_SECONDS = 1.0
 
 
-@dataclass(slots=True)
-class RunningMesh:
-    """A mesh that is up; the admin API asks it."""
+class Daemon:
+    """A mesh with its supervisor: what the admin API asks."""
 
-    plan: Plan
-    agents: Mapping[str, RunningAgent]
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    stop_signal: int | None = None
+    def __init__(
+        self,
+        source: Source,
+        reading: Reading,
+        supervisor: Supervisor,
+        generations: Generations,
+        registry: "RegistryOfMesh",
+        audience: Audience,
+    ) -> None:
+        self.phase = "starting"
+        self._source = source
+        self._reading = reading
+        self._supervisor = supervisor
+        self._generations = generations
+        self._registry = registry
+        self._audience = audience
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of what runs; before the first generation, of what is to run."""
+        current = self._generations.current
+        if current is not None:
+            return current.plan
+        mesh = self._reading.manifests.mesh
+        return link_mesh(mesh, {}, allow_unresolved=True)[0] if mesh else Plan()
 
     def view(self) -> dict[str, Any]:
         """Return the mesh as `meshd list --format json` shows it."""
-        return mesh_view(self.plan, self.agents, os.getpid())
+        return mesh_view(self.plan, self._instances(), self._registry.view())
+
+    def status(self) -> dict[str, Any]:
+        """Return how the mesh fares, as `meshd status --format json` shows it."""
+        current, last = self._generations.current, self._generations.last
+        found = last.diagnostics if last else ()
+        return {
+            "phase": self.phase,
+            "pid": os.getpid(),
+            "generation": current.number if current else 0,
+            **status_view(self.plan, self._instances(), self._registry.view()),
+            "diagnostics": as_values(found),
+            "report": as_text(found, last.sources if last else {}),
+        }
 
     def tool(self, agent: str, tool: str) -> dict[str, JsonValue] | None:
         """Return the schemas and description of a tool, or None if there is none."""
-        running = self.agents.get(agent)
-        if running is None or tool not in running.tools:
-            return None
-        signature = running.tools[tool].body.signature
+        current = self._generations.current
+        return tool_view(current.signatures, agent, tool) if current else None
+
+    async def reload(self) -> dict[str, Any]:
+        """Apply what the manifests say now, and return what came of it."""
+        if self._generations.current is None:
+            return {"result": "starting", "diagnostics": [], "report": "", "changes": {}}
+        self._reading = await asyncio.to_thread(self._source.read)
+        outcome = await self._generations.apply(self._reading)
+        self._audience.applied(outcome)
         return {
-            "description": signature.description,
-            "inputSchema": dict(signature.input_schema),
-            "outputSchema": signature.output_schema and dict(signature.output_schema),
+            "result": outcome.result,
+            "diagnostics": as_values(outcome.diagnostics),
+            "report": as_text(outcome.diagnostics, outcome.sources),
+            "changes": outcome.changes.as_values() if outcome.changes else {},
         }
 
-    def stop(self, number: int | None = None) -> None:
-        """Begin to stop; `number` is the signal that asked for it, if one did."""
-        self.stop_signal = self.stop_signal or number
-        self.stopping.set()
+    async def restart(self, agent: str) -> list[str] | None:
+        """Replace an agent's processes; return the replicas' ids, None if there is no such agent.
+
+        Raises:
+            InvalidInput, DaemonError: it cannot be started again; the old one goes on.
+
+        """
+        if all(agent != each.key for each in self.plan.agents):
+            return None
+        return await self._generations.restart([agent])
+
+    def watched(self) -> set[Path]:
+        """Return the files and folders whose change asks for a reload."""
+        return {*self._reading.watched, *self._generations.files()}
+
+    def _instances(self) -> list[InstanceView]:
+        return [
+            _instance_view(replica, post)
+            for listed in self._supervisor.replicas.values()
+            for replica in listed
+            for post in replica.instances()
+        ]
 
 
-async def run_mesh(
-    prepared: Prepared,
+class RegistryOfMesh:
+    """The registry that the instances are told of: the mesh's own, or one that was named."""
+
+    def __init__(self, url: str, own: RegistryProcess | None) -> None:
+        self.url = url
+        self._own = own
+
+    def view(self) -> RegistryView:
+        """Return where it is and how it fares."""
+        if self._own is None:
+            return RegistryView(self.url, "external")
+        return RegistryView(self.url, self._own.status, self._own.problem)
+
+    async def forget(self, posts: tuple[Post, ...]) -> None:
+        """Tell it that instances have died; where it is away their leases end by themselves."""
+        async with RegistryClient(self.url) as registry:
+            for post in posts:
+                with contextlib.suppress(MeshdError):
+                    await registry.leave(post.instance, post.incarnation, "process_died")
+
+
+async def run_daemon(
+    source: Source,
     state: StateDirectory,
+    options: RunOptions,
+    audience: Audience,
     stages: Stages,
-    *,
-    grace_seconds: float,
-    on_ready: Callable[[RunningMesh], None],
 ) -> int | None:
-    """Serve the mesh until a signal or the admin API stops it; return the signal's number.
+    """Run the mesh until a signal or the admin API stops it; return the signal's number.
 
     Raises:
-        InvalidInput: a port is taken, or an agent's lifespan raised.
+        InvalidInput: the mesh cannot start as its manifests are.
+        DaemonError: it cannot start for another reason.
 
     """
-    workers = Workers()
-    listeners = open_sockets(prepared.mesh)
-    try:
-        with stages.stage("build the FastMCP servers"):
-            agents = build_agents(prepared, workers, stages.clock)
-        mesh = RunningMesh(prepared.plan, agents)
-        async with contextlib.AsyncExitStack() as stack:
-            admin = admin_app(mesh, mesh.stop)
-            private = state.listen()
-            await stack.enter_async_context(
-                http_serving(admin, private, stages.clock, grace_seconds=1)
+    clock = stages.clock
+    become_subreaper()
+    mesh, reading = await first_reading(source, stages)
+    stop = Stop()
+    async with contextlib.AsyncExitStack() as stack:
+        reaper = stack.enter_context(Reaper())
+        await stack.enter_async_context(signals(stop))
+        logs = InstanceLogs(state.logs, audience.line)
+        common = common_environment(source.environment, mesh.agents)
+        spawner = Spawner(reaper, common, logs.add, audience.note, clock)
+        await stack.enter_async_context(spawner.running())
+        registry = await _registry(mesh, state, options, spawner, audience, stack, clock)
+        supervisor = Supervisor(
+            spawner,
+            Terms(
+                project=lambda: source.project,
+                node=state.node(options.node) if registry.view().status == "external" else "",
+                grace_seconds=options.grace_seconds,
+                insecure=options.insecure,
+                verbose=options.verbose,
+            ),
+            Hooks(
+                note=audience.note,
+                changed=audience.changed,
+                died=registry.forget,
+                environment=lambda spec: environment_of(
+                    spec.agents, spawner.environment, source.environment
+                ),
+                registry_url=lambda: registry.url,
+            ),
+            clock,
+        )
+        generations = Generations(
+            supervisor,
+            prepare=lambda mesh: spawner.use(common_environment(source.environment, mesh.agents)),
+            allow_unresolved=options.allow_unresolved or registry.view().status == "external",
+        )
+        daemon = Daemon(source, reading, supervisor, generations, registry, audience)
+        private = state.listen()
+        await stack.enter_async_context(
+            http_serving(
+                admin_app(daemon, stop), [private], clock, grace_seconds=ADMIN_GRACE_SECONDS
             )
-            with stages.stage("start the HTTP servers"):
-                for key, agent in agents.items():
-                    await stack.enter_async_context(
-                        agent.running(listeners[key], stages.clock, grace_seconds=grace_seconds)
-                    )
-            for agent in agents.values():
-                agent.serving.ready = True
-            tune_garbage_collection()
-            async with signals(mesh.stop):
-                on_ready(mesh)
-                await mesh.stopping.wait()
-            # Together, so that one slow request does not use up the grace time of all agents.
-            await asyncio.gather(*(agent.drain() for agent in agents.values()))
-    except LifespanFailed as error:
-        raise InvalidInput((_lifespan_problem(prepared.mesh, error),)) from error
-    finally:
-        for listener in listeners.values():
-            listener.close()
-        workers.close()
-    return mesh.stop_signal
+        )
+        await stack.enter_async_context(supervisor.running())
+        audience.begins(daemon)
+        await stop.unless(_start(generations, reading, stages, audience))
+        if not stop.wished.is_set():
+            daemon.phase = "running"
+            audience.ready()
+            await stop.unless(_follow(daemon, options, clock))
+        daemon.phase = "stopping"
+        audience.changed()
+    return stop.number
 
 
-def open_sockets(mesh: MeshSpec) -> dict[str, socket.socket]:
-    """Return a listening socket for each agent, or raise `InvalidInput` for all that fail."""
-    listeners: dict[str, socket.socket] = {}
-    problems: list[Diagnostic] = []
-    for agent in mesh.agents:
-        try:
-            listeners[agent.key] = listen(agent.host, agent.port)
-        except OSError as error:
-            problems.append(_socket_problem(agent, error))
-    if problems:
-        for listener in listeners.values():
-            listener.close()
-        raise InvalidInput(tuple(problems))
-    return listeners
+async def first_reading(source: Source, stages: Stages) -> tuple[MeshSpec, Reading]:
+    """Read the manifests.
 
+    Raises:
+        InvalidInput: anything is wrong with them.
 
-def _socket_problem(agent: AgentSpec, error: OSError) -> Diagnostic:
-    return Diagnostic(
-        code="M401",
-        message=f"agent `{agent.key}` cannot listen on {agent.host}:{agent.port}: {refusal(error)}",
-        span=agent.at("port" if agent.port else "host"),
-        hint="choose another `http.port`, or 0 for any free one",
-    )
-
-
-def _lifespan_problem(mesh: MeshSpec, failed: LifespanFailed) -> Diagnostic:
-    agent = next(agent for agent in mesh.agents if agent.key == failed.agent)
-    error = failed.__cause__ or failed
-    return Diagnostic(
-        code="M402",
-        message=f"{failed} `{type(error).__name__}`",
-        span=agent.at("lifespan"),
-        label=summary(error),
-        hint="correct it, or what it needs; the agent does not start without it",
-        detail=users_traceback(error, agent.roots),
-    )
-
-
-def tune_garbage_collection() -> None:
-    """Keep what the start made out of every later collection.
-
-    A full collection over FastMCP's import takes some 50 ms, which shows as the slowest calls.
     """
-    gc.enable()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
+    with stages.stage("collect"):
+        reading = await asyncio.to_thread(source.read)
+    mesh = reading.manifests.mesh
+    if mesh is None or has_errors(reading.diagnostics):
+        raise InvalidInput(reading.diagnostics)
+    return mesh, reading
+
+
+async def _registry(
+    mesh: MeshSpec,
+    state: StateDirectory,
+    options: RunOptions,
+    spawner: Spawner,
+    audience: Audience,
+    stack: contextlib.AsyncExitStack,
+    clock: Clock,
+) -> RegistryOfMesh:
+    """Return the registry that is named, or start the mesh's own."""
+    url = mesh.registry_url or options.registry_url
+    if url:
+        return RegistryOfMesh(url, None)
+    port = registry_port(options.registry_port)
+    job = RegistryJob(host="127.0.0.1", store=default_store(state.path), verbose=options.verbose)
+    own = RegistryProcess(spawner, port, job, audience.note)
+    await stack.enter_async_context(own.running(clock))
+    return RegistryOfMesh(own.url, own)
+
+
+def registry_port(asked: int | None) -> Port:
+    """Bind the registry's port: the one asked for, or 8000 if it is free, or any."""
+    try:
+        return Port("127.0.0.1", DEFAULT_REGISTRY_PORT if asked is None else asked)
+    except (OSError, OverflowError) as error:
+        if asked is None:
+            return Port("127.0.0.1", 0)
+        raise DaemonError(
+            f"the registry cannot listen on 127.0.0.1:{asked}: {refusal(error)}",
+            "choose another `--registry-port`, or 0 for any free one",
+        ) from None
+
+
+async def _start(
+    generations: Generations, reading: Reading, stages: Stages, audience: Audience
+) -> None:
+    outcome = await generations.start(reading, stages)
+    audience.warned(outcome.diagnostics)
+
+
+async def _follow(daemon: Daemon, options: RunOptions, clock: Clock) -> None:
+    """Reload whenever something that was read has changed, and on SIGHUP."""
+    watcher = Watcher(clock, debounce_seconds=options.debounce_seconds)
+    watcher.watch(daemon.watched())
+    loop = asyncio.get_running_loop()
+    hung_up = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, hung_up.set)
+
+    async def reload_on_changes() -> None:
+        async with contextlib.aclosing(watcher.changes()) as changes:
+            async for _ in changes:
+                await daemon.reload()
+                watcher.watch(daemon.watched())
+
+    async def reload_on_signal() -> None:
+        while True:
+            await hung_up.wait()
+            hung_up.clear()
+            await daemon.reload()
+            watcher.watch(daemon.watched())
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(reload_on_changes())
+            tasks.create_task(reload_on_signal())
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+def _instance_view(replica: Replica, post: Post) -> InstanceView:
+    run = replica.current
+    assert run is not None  # noqa: S101  (its posts come from it)
+    registered = run.registered.get(post.instance)
+    return InstanceView(
+        id=post.instance,
+        agent=post.agent.key,
+        pid=run.child.process,
+        endpoint=post.endpoint,
+        status=replica.status,
+        reason=replica.reason,
+        restarts=replica.restarts,
+        registry=standing(registered),
+        edges=run.edges.get(post.instance, ()),
+        problems=replica.diagnostics,
+    )

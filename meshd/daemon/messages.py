@@ -92,9 +92,13 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """Every socket answers; `problem` is what a registry's store suffers from."""
+    """Every socket answers; `problem` is what a registry's store suffers from.
+
+    `stages` are the steps of the start with their times in seconds, in order.
+    """
 
     problem: str = ""
+    stages: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,12 +59,12 @@ def refusal(error: OSError | OverflowError) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def outgoing_host(towards: str) -> str:
-    """Return this machine's address as a host sees it that is on the way to another one."""
+def outgoing_host() -> str:
+    """Return this machine's address as other machines see it, as well as it can be known."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            # Nothing is sent: the kernel only chooses the way.
-            probe.connect((towards or "192.0.2.1", 9))
+            # Nothing is sent: the kernel only chooses the way (the address is one of RFC 5737).
+            probe.connect(("192.0.2.1", 9))
             return probe.getsockname()[0]
         except OSError:
             return socket.gethostname()

@@ -63,9 +63,7 @@ def load(members: Sequence[AgentSpec], project: Project) -> Loading:
         if loaded is not None:
             agents[agent.key] = loaded
     files = suspects | _imported_since(before, {r for agent in members for r in agent.roots})
-    return Loading(
-        agents=agents, diagnostics=in_file_order(problems), files=tuple(sorted(files))
-    )
+    return Loading(agents=agents, diagnostics=in_file_order(problems), files=tuple(sorted(files)))
 
 
 def link_mesh(

@@ -95,9 +95,7 @@ def _serve_instances(
         return _REFUSED
     send_report(
         channel,
-        Loaded(
-            signatures=loading.signatures, warnings=loading.diagnostics, files=loading.files
-        ),
+        Loaded(signatures=loading.signatures, warnings=loading.diagnostics, files=loading.files),
     )
     return uvloop.run(_serve_loaded(job, loading, channel, sockets, daemon))
 
@@ -142,9 +140,7 @@ async def _serve_registry(
     end = await process_end(channel)
     store = open_store(job.store)
     clock = SystemClock()
-    async with serving_registry(
-        store, listener, job.host, clock, any_host=job.any_host
-    ) as keeper:
+    async with serving_registry(store, listener, job.host, clock, any_host=job.any_host) as keeper:
         await end.report(Ready(problem=keeper.problem or ""))
         await _told_to_end(end, daemon)
     return _DONE

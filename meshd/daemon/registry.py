@@ -1,11 +1,16 @@
-"""Serves a registry in this process: store, registry and HTTP, on a socket that is given."""
+"""Serves a registry in this process: store, registry and HTTP."""
 
 import contextlib
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from meshd.clock import Clock
+from meshd.daemon.ports import Port, refusal
+from meshd.daemon.signals import signals
+from meshd.daemon.stop import Stop
+from meshd.domain.endpoint import is_loopback
 from meshd.errors import DaemonError
 from meshd.registry.app import registry_app
 from meshd.registry.guard import guarded
@@ -18,6 +23,17 @@ from meshd.runtime.request_headers import strict_headers
 
 GRACE_SECONDS = 2.0
 _SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryOptions:
+    """What the user asked for; `store` is `memory`, `sqlite:///PATH`, or empty for the default."""
+
+    host: str
+    port: int
+    store: str
+    state_dir: Path
+    insecure: bool
 
 
 def open_store(name: str) -> Store:
@@ -53,3 +69,47 @@ async def serving_registry(
         serving(app, [listener], clock, grace_seconds=GRACE_SECONDS),
     ):
         yield keeper
+
+
+async def serve_registry(
+    options: RegistryOptions, clock: Clock, on_ready: Callable[[str, Keeper], None]
+) -> int | None:
+    """Serve until a signal comes and return its number; `on_ready` receives the URL.
+
+    Raises:
+        DaemonError: the store is not known, or the address cannot be had.
+
+    """
+    store = open_store(options.store or default_store(options.state_dir))
+    port = _port(options)
+    if not options.store:
+        # Where that fails the store says so, and memory has to do.
+        with contextlib.suppress(OSError):
+            options.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stop = Stop()
+    any_host = options.insecure and not is_loopback(options.host)
+    port.open()
+    async with (
+        signals(stop),
+        serving_registry(store, port.duplicate(), options.host, clock, any_host=any_host) as keeper,
+    ):
+        on_ready(port.endpoint.url, keeper)
+        await stop.wished.wait()
+    port.close()
+    return stop.number
+
+
+def _port(options: RegistryOptions) -> Port:
+    host, port = options.host, options.port
+    if not is_loopback(host) and not options.insecure:
+        raise DaemonError(
+            f"`{host}` is not a loopback address: whoever reaches the registry may register there",
+            "say `--insecure` if the network around it is to be trusted",
+        )
+    try:
+        return Port(host, port)
+    except (OSError, OverflowError) as error:
+        raise DaemonError(
+            f"the registry cannot listen on {host}:{port}: {refusal(error)}",
+            "choose another `--port`, or 0 for any free one",
+        ) from None

@@ -32,7 +32,7 @@ class Run:
     posts: tuple[Post, ...]
     ports: Mapping[str, Port]
     """By agent key: the sockets that are this replica's own."""
-    fronts: tuple[Port, ...] = ()
+    fronts: Mapping[str, Port]
     """The sockets that it shares with other replicas."""
     child: Child
     loaded: "asyncio.Future[Loaded]"
@@ -66,7 +66,7 @@ class Run:
 
     def all_ports(self) -> tuple[Port, ...]:
         """Return every port that the process serves."""
-        return (*self.ports.values(), *self.fronts)
+        return (*self.ports.values(), *self.fronts.values())
 
     def open_ports(self) -> None:
         """Allow the process to listen."""

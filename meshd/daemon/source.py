@@ -38,6 +38,10 @@ class Source:
     allow: tuple[str, ...]
     environment: Mapping[str, str]
     stdin: BinaryIO | None = None
+    texts: Mapping[str, str] = field(default_factory=dict[str, str], init=False)
+    """The manifests that were last read, by file, to show the lines that diagnostics speak of."""
+    project: Project = field(default=Project(""), init=False)
+    """The project as it was last read."""
     _remembered: bytes | None = field(default=None, init=False)
 
     def read(self) -> Reading:
@@ -50,6 +54,7 @@ class Source:
             mode=Mode.NOW,
             stdin=self._stdin(),
         )
+        self.texts, self.project = manifests.sources, project
         return Reading(project, manifests, in_file_order((*found, *manifests.diagnostics)))
 
     def _stdin(self) -> BinaryIO | None:

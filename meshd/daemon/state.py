@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import socket as sockets  # a StateDirectory's `socket` is a path
 import tempfile
 from collections.abc import Generator
@@ -33,6 +34,24 @@ class StateDirectory:
             return inside
         digest = hashlib.sha256(os.fsencode(inside)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"meshd-{os.getuid()}-{digest}" / "admin.sock"
+
+    @property
+    def logs(self) -> Path:
+        """Where the output of instances is kept."""
+        return self.path / "logs"
+
+    def node(self, chosen: str = "") -> str:
+        """Return the name of this place among daemons that share a registry.
+
+        It is the one chosen, or a short random one that the folder remembers.
+        """
+        if chosen:
+            return chosen
+        file = self.path / "node"
+        with self._usable():
+            if not file.exists():
+                file.write_text(secrets.token_hex(2), encoding="utf-8")
+            return file.read_text(encoding="utf-8").strip()
 
     @contextmanager
     def held(self) -> Generator[Self, None, None]:

@@ -14,16 +14,14 @@ from typing import Any
 
 from meshd.callables.project import Project
 from meshd.clock import Clock
+from meshd.daemon.addresses import Addresses, Ports, in_order
 from meshd.daemon.channel import Closed
-from meshd.daemon.messages import Drain, InstanceJob, Job, Post, Serve
-from meshd.daemon.ports import Port, outgoing_host, refusal
+from meshd.daemon.messages import Drain, InstanceJob, Post, Serve
+from meshd.daemon.ports import Port
 from meshd.daemon.reaper import in_words
 from meshd.daemon.replica import DiedAtStart, RefusedStart, Replica, Run
 from meshd.daemon.spawner import Spawner
 from meshd.diagnostics.model import Diagnostic
-from meshd.domain.endpoint import WILDCARDS, is_loopback
-from meshd.domain.names import instance_id
-from meshd.domain.spec import AgentSpec
 from meshd.errors import DaemonError, InvalidInput
 from meshd.plan.processes import ProcessSpec
 
@@ -47,7 +45,8 @@ class RefusedByProcess(InvalidInput):
 class Terms:
     """What holds for all processes."""
 
-    project: Project
+    project: Callable[[], Project]
+    """Returns the project of the last reading."""
     node: str = ""
     grace_seconds: float = 10.0
     insecure: bool = False
@@ -76,9 +75,8 @@ class Supervisor:
         self._terms = terms
         self._hooks = hooks
         self._clock = clock
+        self._addresses = Addresses(clock, node=terms.node, insecure=terms.insecure)
         self._loads = asyncio.Semaphore(_LOADS_AT_ONCE)
-        self._fixed: dict[tuple[str, int], Port] = {}
-        self._incarnation = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     @contextlib.asynccontextmanager
@@ -102,25 +100,25 @@ class Supervisor:
 
         """
         environment = self._hooks.environment(spec)
-        ports = self._ports(spec, replica.current)
+        before = replica.current
+        held = before.ports if before else {}
+        ports = self._addresses.own(spec, before.spec if before else None, held)
         try:
-            fronts = self._fronts(spec)
-            posts = self._posts(spec, replica, ports)
+            fronts = self._addresses.shared(spec)
             job = InstanceJob(
                 name=replica.id,
-                project=self._terms.project,
-                posts=posts,
+                project=self._terms.project(),
+                posts=self._addresses.posts(spec, replica.number, ports, fronts),
                 environment=environment,
                 grace_seconds=self._terms.grace_seconds,
                 any_host=self._terms.insecure,
                 verbose=self._terms.verbose,
             )
-            sockets = self._descriptors(spec, ports, fronts)
             async with self._loads:
-                run = await self._spawn(spec, replica, job, sockets, posts, ports, fronts)
+                run = await self._spawn(spec, job, ports, fronts)
                 await self._reached(run, run.loaded)
         except BaseException:
-            self._give_up(ports, replica.current)
+            self._addresses.release(ports, held)
             raise
         return run
 
@@ -145,7 +143,7 @@ class Supervisor:
         self._hooks.changed()
         if before is not None:
             await self._retire(before, "replaced")
-            self._give_up(before.ports, run)
+            self._addresses.release(before.ports, run.ports)
 
     async def replace(self, spec: ProcessSpec, replica: Replica, run: Run | None = None) -> None:
         """Start a replica as the spec says, from a loaded run or a new one; raises as `load`."""
@@ -162,7 +160,7 @@ class Supervisor:
         """End a run that was not adopted; what the current run uses stays."""
         run.child.kill()
         await run.child.ended
-        self._give_up(run.ports, replica.current)
+        self._addresses.release(run.ports, replica.current.ports if replica.current else {})
 
     async def stop(self, replica: Replica, reason: str) -> None:
         """Let a replica finish, and end it."""
@@ -174,7 +172,7 @@ class Supervisor:
             del self.replicas[replica.spec.name]
         if run is not None:
             await self._retire(run, reason)
-            self._give_up(run.ports, None)
+            self._addresses.release(run.ports, {})
         self._hooks.changed()
 
     async def stop_all(self, reason: str) -> None:
@@ -185,26 +183,15 @@ class Supervisor:
     def close_unused_ports(self) -> None:
         """Give up the ports with a number of the user's that no run uses any more."""
         used = {port for run in self._runs() for port in run.all_ports()}
-        for address, port in list(self._fixed.items()):
-            if port not in used:
-                port.close()
-                del self._fixed[address]
+        self._addresses.close_unused(used)
 
-    async def _spawn(
-        self,
-        spec: ProcessSpec,
-        replica: Replica,
-        job: Job,
-        sockets: list[int],
-        posts: tuple[Post, ...],
-        ports: Mapping[str, Port],
-        fronts: tuple[Port, ...],
-    ) -> Run:
-        child = await self._spawner.spawn(replica.id, job, sockets)
+    async def _spawn(self, spec: ProcessSpec, job: InstanceJob, ports: Ports, fronts: Ports) -> Run:
+        sockets = [port.descriptor for port in in_order(spec, ports, fronts)]
+        child = await self._spawner.spawn(job.name, job, sockets)
         loop = asyncio.get_running_loop()
         run = Run(
             spec=spec,
-            posts=posts,
+            posts=job.posts,
             ports=ports,
             fronts=fronts,
             child=child,
@@ -313,55 +300,6 @@ class Supervisor:
             await run.child.ended
         await self._spawner.sweep()
 
-    def _ports(self, spec: ProcessSpec, before: Run | None) -> dict[str, Port]:
-        """Return a port for each agent: the one it has, where its address is what it was."""
-        old = {agent.key: _own_address(agent, before.spec) for agent in before.spec.agents} if (
-            before
-        ) else {}
-        ports: dict[str, Port] = {}
-        problems: list[Diagnostic] = []
-        for agent in spec.agents:
-            address = _own_address(agent, spec)
-            try:
-                if before is not None and old.get(agent.key) == address:
-                    ports[agent.key] = before.ports[agent.key]
-                else:
-                    ports[agent.key] = self._new_port(agent, address)
-            except InvalidInput as error:
-                problems.extend(error.diagnostics)
-        if problems:
-            self._give_up(ports, before)
-            raise InvalidInput(tuple(problems))
-        return ports
-
-    def _fronts(self, spec: ProcessSpec) -> tuple[Port, ...]:
-        """Return the ports that the replicas of agents with a fixed port share."""
-        return tuple(
-            self._new_port(agent, (agent.host, agent.port))
-            for agent in spec.agents
-            if _has_front(agent, spec)
-        )
-
-    def _new_port(self, agent: AgentSpec, address: tuple[str, int]) -> Port:
-        """Bind; a port with a number of the user's is made once, and used by all that need it."""
-        if not (self._terms.insecure or is_loopback(agent.host)):
-            raise InvalidInput((_exposed(agent),))
-        if address in self._fixed:
-            return self._fixed[address]
-        try:
-            port = Port(*address)
-        except (OSError, OverflowError) as error:
-            raise InvalidInput((_port_problem(agent, refusal(error)),)) from None
-        if address[1]:
-            self._fixed[address] = port
-        return port
-
-    def _give_up(self, ports: Mapping[str, Port], kept: Run | None) -> None:
-        """Close ports that are no longer used; those with a number of the user's may yet be."""
-        still = {*(kept.ports.values() if kept else ()), *self._fixed.values()}
-        for port in set(ports.values()) - still:
-            port.close()
-
     def _runs(self) -> Iterator[Run]:
         for listed in self.replicas.values():
             for replica in listed:
@@ -374,76 +312,12 @@ class Supervisor:
         served = {port for run in alive for port in run.all_ports()}
         return set(dead.all_ports()) - served
 
-    def _posts(
-        self, spec: ProcessSpec, replica: Replica, ports: Mapping[str, Port]
-    ) -> tuple[Post, ...]:
-        self._incarnation = max(self._incarnation + 1, int(self._clock.now().timestamp() * 1000))
-        return tuple(
-            Post(
-                agent=agent,
-                instance=instance_id(
-                    agent.name, replica.number, agent.namespace, self._terms.node
-                ),
-                incarnation=self._incarnation,
-                endpoint=self._endpoint(agent, ports[agent.key]),
-                sockets=1 + _has_front(agent, spec),
-            )
-            for agent in spec.agents
-        )
-
-    def _endpoint(self, agent: AgentSpec, port: Port) -> str:
-        endpoint = port.endpoint
-        if agent.host in WILDCARDS and not agent.advertise:
-            endpoint = endpoint.advertised(outgoing_host(""))
-        return endpoint.advertised(agent.advertise).url
-
-    def _descriptors(
-        self, spec: ProcessSpec, ports: Mapping[str, Port], fronts: tuple[Port, ...]
-    ) -> list[int]:
-        """Return the sockets in the order of the agents, each with its shared one behind it."""
-        shared = iter(fronts)
-        descriptors: list[int] = []
-        for agent in spec.agents:
-            descriptors.append(ports[agent.key].descriptor)
-            if _has_front(agent, spec):
-                descriptors.append(next(shared).descriptor)
-        return descriptors
-
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-def _own_address(agent: AgentSpec, spec: ProcessSpec) -> tuple[str, int]:
-    """Return where a replica of its own listens: the fixed port is shared by several."""
-    return agent.host, agent.port if spec.replicas <= 1 else 0
-
-
-def _has_front(agent: AgentSpec, spec: ProcessSpec) -> bool:
-    return agent.port != 0 and spec.replicas > 1
-
-
-def _exposed(agent: AgentSpec) -> Diagnostic:
-    return Diagnostic(
-        code="M404",
-        message=f"agent `{agent.key}` would listen on `{agent.host}`",
-        span=agent.at("host"),
-        label="whoever reaches this address may call its tools",
-        hint="say `--insecure` if the network around it is to be trusted",
-    )
-
-
-def _port_problem(agent: AgentSpec, reason: str) -> Diagnostic:
-    return Diagnostic(
-        code="M401",
-        message=f"agent `{agent.key}` cannot listen on {agent.host}:{agent.port}: {reason}",
-        span=agent.at("port" if agent.port else "host"),
-        hint="choose another `http.port`, or 0 for any free one",
-    )
-
-
 def _pause_seconds(failures: int) -> float:
     """Return how long a replica waits after that many failures in a row; first not at all."""
     return 0.0 if failures <= 1 else float(min(0.5 * 2 ** (failures - 2), LONGEST_PAUSE_SECONDS))
-

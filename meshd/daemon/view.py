@@ -1,40 +1,122 @@
-"""What the daemon tells of a running mesh: the documented shape of `meshd list --format json`."""
+"""What the daemon tells of a running mesh: the documented shapes of `list` and `status`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from meshd.daemon.messages import EdgeView, Registered
+from meshd.daemon.prepare import Signatures
+from meshd.diagnostics.render import as_values
 from meshd.plan.model import AgentPlan, Binding, Plan
-from meshd.runtime.agent import RunningAgent
 
 
-def mesh_view(plan: Plan, agents: Mapping[str, RunningAgent], pid: int) -> dict[str, Any]:
-    """Return agents, their instances, tools and needs; stable from the first release.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceView:
+    """One instance, as it is now."""
 
-    This release runs without a registry, which `registry.status` says.
-    """
+    id: str
+    agent: str
+    pid: int
+    endpoint: str
+    status: str
+    reason: str = ""
+    restarts: int = 0
+    registry: str = ""
+    """Why the registry does not have it; empty if all is well."""
+    edges: Sequence[EdgeView] = ()
+    problems: Sequence[Any] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryView:
+    """The registry of the mesh: `ready`, `starting`, `waiting`, `external`, or `none`."""
+
+    url: str
+    status: str
+    reason: str = ""
+
+
+def mesh_view(
+    plan: Plan, instances: Iterable[InstanceView], registry: RegistryView
+) -> dict[str, Any]:
+    """Return what `meshd list --format json` prints; stable from the first release."""
+    by_agent: dict[str, list[InstanceView]] = {}
+    for instance in instances:
+        by_agent.setdefault(instance.agent, []).append(instance)
     return {
-        "agents": [_agent_view(plan, agents, agent, pid) for agent in plan.agents],
-        "registry": {"url": "", "status": "none"},
+        "agents": [_agent_view(plan, agent, by_agent.get(agent.key, [])) for agent in plan.agents],
+        "registry": {"url": registry.url, "status": registry.status},
     }
 
 
-def _agent_view(
-    plan: Plan, agents: Mapping[str, RunningAgent], agent: AgentPlan, pid: int
+def status_view(
+    plan: Plan, instances: Iterable[InstanceView], registry: RegistryView
 ) -> dict[str, Any]:
-    running = agents[agent.key]
-    status = "ready" if running.serving.ready else "starting"
+    """Return the part of `meshd status --format json` that tells of agents and the registry."""
+    by_agent: dict[str, list[InstanceView]] = {}
+    for instance in instances:
+        by_agent.setdefault(instance.agent, []).append(instance)
+    return {
+        "agents": [
+            {
+                "name": agent.name,
+                "namespace": agent.namespace,
+                "status": agent_status(by_agent.get(agent.key, [])),
+                "replicas": agent.replicas,
+                "instances": [_instance_status(one) for one in by_agent.get(agent.key, [])],
+                "waiting_for": waiting_for(plan, agent, by_agent.get(agent.key, [])),
+            }
+            for agent in plan.agents
+        ],
+        "registry": {"url": registry.url, "status": registry.status, "reason": registry.reason},
+    }
+
+
+def agent_status(instances: Sequence[InstanceView]) -> str:
+    """Return how an agent fares as a whole."""
+    if not instances:
+        return "stopped"
+    ready = [one for one in instances if one.status == "ready"]
+    if len(ready) == len(instances):
+        return "ready"
+    if ready:
+        return "degraded"
+    return "failed" if all(one.status == "failed" for one in instances) else "starting"
+
+
+def waiting_for(plan: Plan, agent: AgentPlan, instances: Sequence[InstanceView]) -> list[str]:
+    """Return the capabilities that required needs of the agent wait for."""
+    return [
+        binding.need.capability
+        for binding in plan.bindings
+        if binding.consumer == agent.key
+        and binding.need.required
+        and _need_status(binding, instances) != "resolved"
+    ]
+
+
+def _instance_status(one: InstanceView) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "pid": one.pid,
+        "endpoint": one.endpoint,
+        "status": one.status,
+        "reason": one.reason,
+        "restarts": one.restarts,
+        "registry": one.registry,
+        "diagnostics": as_values(one.problems),
+    }
+
+
+def _agent_view(plan: Plan, agent: AgentPlan, instances: Sequence[InstanceView]) -> dict[str, Any]:
     return {
         "name": agent.name,
         "namespace": agent.namespace,
         "version": agent.version,
-        "status": status,
+        "status": agent_status(instances),
         "instances": [
-            {
-                "id": running.instance,
-                "pid": pid,
-                "endpoint": running.endpoint,
-                "status": status,
-            }
+            {"id": one.id, "pid": one.pid, "endpoint": one.endpoint, "status": one.status}
+            for one in instances
         ],
         "tools": [
             {
@@ -46,26 +128,70 @@ def _agent_view(
             for tool in agent.tools
         ],
         "needs": [
-            _need_view(binding, agents)
+            _need_view(binding, instances)
             for binding in plan.bindings
             if binding.consumer == agent.key
         ],
     }
 
 
-def _need_view(binding: Binding, agents: Mapping[str, RunningAgent]) -> dict[str, Any]:
+def _edges(binding: Binding, instances: Sequence[InstanceView]) -> list[EdgeView]:
+    """Return the edges of a binding, one for each instance that serves."""
+    return [
+        edge
+        for one in instances
+        for edge in one.edges
+        if (edge.tool, edge.parameter) == (binding.tool, binding.parameter)
+    ]
+
+
+def _need_status(binding: Binding, instances: Sequence[InstanceView]) -> str:
+    """Return the worst that the need's edges are in."""
+    found = {edge.status for edge in _edges(binding, instances)}
+    for status in ("unresolved", "waiting"):
+        if status in found:
+            return status
+    return "resolved" if found else "waiting"
+
+
+def _need_view(binding: Binding, instances: Sequence[InstanceView]) -> dict[str, Any]:
+    edges = _edges(binding, instances)
+    providers: Mapping[tuple[str, str], Any] = {
+        (provider.instance, provider.tool): provider
+        for edge in edges
+        for provider in edge.providers
+    }
     return {
         "tool": binding.tool,
         "parameter": binding.parameter,
         "capability": binding.need.capability,
-        "status": "resolved" if binding.providers else "unresolved",
+        "status": _need_status(binding, instances),
         "providers": [
             {
                 "agent": provider.agent,
-                "instance": agents[provider.agent].instance,
-                "endpoint": agents[provider.agent].endpoint,
+                "instance": provider.instance,
+                "endpoint": provider.endpoint,
                 "tool": provider.tool,
             }
-            for provider in binding.providers
+            for provider in providers.values()
         ],
     }
+
+
+def tool_view(signatures: Signatures, agent: str, tool: str) -> dict[str, Any] | None:
+    """Return the schemas and description of a tool, or None if there is none."""
+    signature = signatures.get(agent, {}).get(tool)
+    if signature is None:
+        return None
+    return {
+        "description": signature.description,
+        "inputSchema": dict(signature.input_schema),
+        "outputSchema": signature.output_schema and dict(signature.output_schema),
+    }
+
+
+def standing(registered: Registered | None) -> str:
+    """Say why the registry does not have an instance; nothing if it has."""
+    if registered is None:
+        return "not registered yet"
+    return "" if registered.status == "connected" else registered.reason or registered.status

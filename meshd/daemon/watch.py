@@ -124,7 +124,8 @@ class Watcher:
         if told := bool(self._dirty):
             await self._quiet(self._last_event + delay, limit)
         changed = await self._look()
-        while changed and not told and (now := self._clock.monotonic()) < limit:
+        told = told or not changed
+        while not told and (now := self._clock.monotonic()) < limit:
             before = self._contents
             await self._quiet(now + delay, limit)
             changed = await self._look()

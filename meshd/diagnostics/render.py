@@ -38,7 +38,12 @@ def as_text(
 
 def as_json(diagnostics: Iterable[Diagnostic]) -> str:
     """Return a report for programs; its shape is stable (docs/reference/diagnostics.md)."""
-    entries = [
+    return json.dumps({"diagnostics": as_values(diagnostics)}, indent=2, ensure_ascii=False)
+
+
+def as_values(diagnostics: Iterable[Diagnostic]) -> list[dict[str, str | int | None]]:
+    """Return the entries of a report for programs."""
+    return [
         {
             "code": diagnostic.code,
             "severity": diagnostic.severity.value,
@@ -50,7 +55,6 @@ def as_json(diagnostics: Iterable[Diagnostic]) -> str:
         }
         for diagnostic in diagnostics
     ]
-    return json.dumps({"diagnostics": entries}, indent=2, ensure_ascii=False)
 
 
 def summary(diagnostics: Iterable[Diagnostic]) -> str:

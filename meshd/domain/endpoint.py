@@ -1,9 +1,9 @@
 """Where an instance is reached: scheme, host and port, as one value."""
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104  (compared with, not bound)
-_LOOPBACK = frozenset({"localhost", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,5 +31,8 @@ class Endpoint:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether only this machine can reach the host."""
-    return host in _LOOPBACK or host.startswith("127.")
+    """Say whether a name or address is this machine, seen from itself."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -5,10 +5,11 @@ browsers send, is this machine or the server itself. That there is exactly one H
 before.
 """
 
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from meshd.domain.endpoint import is_loopback
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
@@ -38,14 +39,6 @@ def host_name(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.rpartition(":")[0] if host.count(":") == 1 else host
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a name or address is this machine, seen from itself."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_own(origin: str, host: str) -> bool:
