@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from meshd.clock import SystemClock
 from meshd.daemon.prepare import Signatures, link_mesh, require
 from meshd.daemon.replica import Replica, Run
-from meshd.clock import SystemClock
 from meshd.daemon.source import Reading
 from meshd.daemon.stages import Stages
 from meshd.daemon.supervisor import RefusedByProcess, Supervisor
@@ -185,8 +185,8 @@ class Generations:
             started = await asyncio.gather(*(self._load(spec) for spec in fresh))
         try:
             problems = [problem for one in started for problem in one.problems]
-            if strict and has_errors(problems):
-                raise InvalidInput(in_file_order((*reading.diagnostics, *problems)))
+            if strict:
+                require((*reading.diagnostics, *problems))
             mesh = self._without(mesh, [one.spec for one in started if one.run is None])
             signatures = self._signatures(mesh, started)
             plan, found = link_mesh(mesh, signatures, allow_unresolved=self._allow_unresolved)
@@ -217,7 +217,7 @@ class Generations:
         )
 
     async def _load(self, spec: ProcessSpec) -> _Started:
-        """Load the first replica of a process; one without replicas is loaded for its signatures."""
+        """Load the first replica of a process; one without any is loaded for its signatures."""
         listed = self._supervisor.replicas.get(spec.name, [])
         one = listed[0] if listed else Replica(spec, 1)
         try:

@@ -149,7 +149,6 @@ async def run_in_process(
             loading.agents,
             registry_url=url,
             grace_seconds=options.grace_seconds,
-            any_host=options.insecure,
             report=running.take,
             clock=clock,
         )

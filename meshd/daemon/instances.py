@@ -44,7 +44,6 @@ class Instances:
         *,
         registry_url: str,
         grace_seconds: float,
-        any_host: bool,
         report: Callable[[Report], None],
         clock: Clock,
     ) -> None:
@@ -54,7 +53,6 @@ class Instances:
         self._loaded = loaded
         self._registry_url = registry_url
         self._grace_seconds = grace_seconds
-        self._any_host = any_host
         self._report = report
         self._clock = clock
         self._agents: dict[str, RunningAgent] = {}
@@ -123,7 +121,6 @@ class Instances:
             self._clock,
             endpoint=post.endpoint,
             grace_seconds=self._grace_seconds,
-            any_host=self._any_host,
         )
         try:
             await stack.enter_async_context(serving)

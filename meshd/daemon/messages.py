@@ -37,7 +37,6 @@ class InstanceJob:
     posts: tuple[Post, ...]
     environment: Mapping[str, str] = field(repr=False)
     grace_seconds: float
-    any_host: bool = False
     verbose: bool = False
 
 
@@ -47,7 +46,6 @@ class RegistryJob:
 
     host: str
     store: str
-    any_host: bool = False
     verbose: bool = False
 
 

@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
+from io import TextIOWrapper
 from typing import NoReturn
 
 import uvloop
@@ -56,7 +57,7 @@ def run(channel: socket.socket, daemon: int) -> NoReturn:
         status = _do_job(channel, daemon)
     except Closed:
         status = _REFUSED
-    except BaseException:  # noqa: BLE001  (nothing stands above to print it)
+    except BaseException:
         logging.getLogger("meshd").exception("the process fails")
     finally:
         # As an interpreter that ends does, without the cost of taking the heap apart; threads of
@@ -76,7 +77,8 @@ def _do_job(channel: socket.socket, daemon: int) -> int:
     if not die_with(daemon):
         return _REFUSED
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # pyright: ignore
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO if job.verbose else logging.WARNING, format=LOG_FORMAT
     )
@@ -119,13 +121,12 @@ async def _serve_loaded(
             loading.agents,
             registry_url=order.registry_url,
             grace_seconds=job.grace_seconds,
-            any_host=job.any_host,
             report=report,
             clock=SystemClock(),
         )
         try:
             async with instances.running(listeners):
-                await end.report(Ready())
+                await end.report(Ready(stages=instances.stages.as_mapping()))
                 reason = await _told_to_end(end, daemon)
                 await instances.drain(reason)
         except InvalidInput as error:
@@ -140,7 +141,7 @@ async def _serve_registry(
     end = await process_end(channel)
     store = open_store(job.store)
     clock = SystemClock()
-    async with serving_registry(store, listener, job.host, clock, any_host=job.any_host) as keeper:
+    async with serving_registry(store, listener, job.host, clock, any_host=False) as keeper:
         await end.report(Ready(problem=keeper.problem or ""))
         await _told_to_end(end, daemon)
     return _DONE

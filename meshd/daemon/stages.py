@@ -28,3 +28,7 @@ class Stages:
         start = self.clock.monotonic()
         yield
         self.finished.append(Stage(name, self.clock.monotonic() - start))
+
+    def as_mapping(self) -> dict[str, float]:
+        """Return the time of each stage, in seconds."""
+        return {stage.name: stage.seconds for stage in self.finished}

@@ -50,7 +50,7 @@ class StateDirectory:
         file = self.path / "node"
         with self._usable():
             if not file.exists():
-                file.write_text(secrets.token_hex(2), encoding="utf-8")
+                file.write_text(random_node(), encoding="utf-8")
             return file.read_text(encoding="utf-8").strip()
 
     @contextmanager
@@ -123,6 +123,11 @@ class StateDirectory:
             return f" (process {json.loads(text)['pid']})"
         except (ValueError, KeyError, TypeError):
             return ""
+
+
+def random_node() -> str:
+    """Return a short name for a place that nobody has named."""
+    return secrets.token_hex(2)
 
 
 def listen_privately(path: Path) -> sockets.socket:

@@ -111,7 +111,6 @@ class Supervisor:
                 posts=self._addresses.posts(spec, replica.number, ports, fronts),
                 environment=environment,
                 grace_seconds=self._terms.grace_seconds,
-                any_host=self._terms.insecure,
                 verbose=self._terms.verbose,
             )
             async with self._loads:
