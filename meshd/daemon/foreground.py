@@ -48,7 +48,7 @@ async def run_agent(
     enter_environment(environment_of([agent], common, source.environment))
     loading = load([agent], reading.project)
     warnings = require((*reading.diagnostics, *loading.diagnostics))
-    url = options.registry_url or mesh.registry_url
+    url = options.registry_of(mesh)
     addresses = Addresses(clock, node=options.node or random_node(), insecure=options.insecure)
     spec = ProcessSpec(name=agent.key, agents=(agent,), replicas=1, env=agent.env)
     ports = addresses.own(spec, None, {})

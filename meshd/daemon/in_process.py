@@ -120,7 +120,7 @@ async def run_in_process(
     with stages.stage("configure"):
         loading = load(mesh.agents, reading.project)
         warnings = require((*reading.diagnostics, *loading.diagnostics))
-        named = mesh.registry_url or options.registry_url
+        named = options.registry_of(mesh)
         lenient = options.allow_unresolved or bool(named)
         plan, found = link_mesh(mesh, loading.signatures, allow_unresolved=lenient)
         warnings += require(found)

@@ -258,7 +258,7 @@ async def _registry(
     clock: Clock,
 ) -> RegistryOfMesh:
     """Return the registry that is named, or start the mesh's own."""
-    url = mesh.registry_url or options.registry_url
+    url = options.registry_of(mesh)
     if url:
         return RegistryOfMesh(url, None)
     port = registry_port(options.registry_port)

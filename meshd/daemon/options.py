@@ -7,6 +7,7 @@ from meshd.daemon.admin import Administered
 from meshd.daemon.generations import Outcome
 from meshd.daemon.logs import LogLine
 from meshd.diagnostics.model import Diagnostic
+from meshd.domain.spec import MeshSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,12 +18,18 @@ class RunOptions:
     allow_unresolved: bool = False
     registry_port: int | None = None
     """The port of the mesh's own registry; None: 8000 if it is free, else any."""
+    registry: str = ""
+    """The registry to join, whatever the manifests say."""
     registry_url: str = ""
     """The registry to join if the manifests name none."""
     node: str = ""
     insecure: bool = False
     verbose: bool = False
     debounce_seconds: float = 1.0
+
+    def registry_of(self, mesh: MeshSpec) -> str:
+        """Return the registry to join: flag, else manifest, else environment; or none."""
+        return self.registry or mesh.registry_url or self.registry_url
 
 
 class Audience(Protocol):
