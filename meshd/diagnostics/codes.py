@@ -25,12 +25,17 @@ CODES: dict[str, str] = {
     "M123": "an unknown kind or version of the language",
     "M124": "a document is not a mapping",
     # M13x: values that cannot work where they stand
-    "M131": "an address that is not loopback",
+    "M131": "a host that cannot be listened on",
     "M132": "a port that does not exist",
     "M133": "a name that cannot name an object",
     "M134": "a secret is not in exactly one place",
     "M136": "a timeout that leaves no time",
     "M137": "a name that cannot name an environment variable",
+    "M138": "a heartbeat that is too fast or too slow",
+    "M139": "an address that cannot be advertised",
+    "M140": "an address that cannot be a registry's",
+    "M141": "an environment variable that is read before an agent can set it",
+    "M142": "a value that no environment variable can hold",
     # M15x: interpolation and inputs
     "M150": "`${…}` that is no interpolation",
     "M151": "a required environment variable is not set",
@@ -64,6 +69,9 @@ CODES: dict[str, str] = {
     "M225": "an object cannot be made",
     "M226": "an agent has no object of this name",
     "M227": "a lifespan is not an async context manager over the agent's objects",
+    # M23x: agents that share a process
+    "M230": "agents that share a process have different numbers of replicas",
+    "M231": "agents that share a process set an environment variable differently",
     # M24x: parameters and results of callables
     "M240": "a parameter cannot be described in JSON",
     "M241": "a parameter is left out because it cannot be described in JSON",

@@ -20,6 +20,7 @@ from meshd.domain.spec import (
     NeedSpec,
     ParameterSpec,
     ResultSpec,
+    SecretSpec,
     ToolSpec,
 )
 
@@ -61,13 +62,31 @@ def _agent(agent: AgentSpec, project_root: str) -> Iterator[Setting]:
     yield Setting("agent.python.path", path, agent.origins.get("roots"))
     yield Setting("agent.http.host", agent.host, agent.origins.get("host"))
     yield Setting("agent.http.port", agent.port, agent.origins.get("port"))
+    if agent.advertise:
+        yield Setting("agent.http.advertise", agent.advertise, agent.origins.get("advertise"))
+    yield Setting("agent.replicas", agent.replicas, agent.origins.get("replicas"))
+    if agent.process is not None:
+        yield Setting("agent.process", agent.process, agent.origins.get("process"))
+    for name, value in agent.env.items():
+        shown = value if isinstance(value, str) else _secret(value, project_root)
+        yield Setting(f"agent.env.{name}", shown, agent.origins.get(f"env.{name}"))
+    interval = _duration(agent.heartbeat_seconds)
+    origin = agent.origins.get("heartbeat_seconds")
+    yield Setting("agent.heartbeat.interval", interval, origin)
 
 
-def _inside(root: str, project_root: str) -> str:
-    """Return an import root relative to the project, so that all machines show the same."""
-    if root == project_root:
+def _secret(secret: SecretSpec, project_root: str) -> JsonValue:
+    """Return where the secret is found, never the secret."""
+    if secret.env is not None:
+        return {"env": secret.env}
+    return {"file": _inside(secret.file or "", project_root)}
+
+
+def _inside(path: str, project_root: str) -> str:
+    """Return a path relative to the project, so that all machines show the same."""
+    if path == project_root:
         return "."
-    return root.removeprefix(f"{project_root}/") if project_root else root
+    return path.removeprefix(f"{project_root}/") if project_root else path
 
 
 def _tool(tool: ToolSpec, calls: Mapping[str, CallSettings]) -> Iterator[Setting]:
@@ -144,5 +163,10 @@ def _need(need: NeedSpec, call: CallSettings, prefix: str) -> Iterator[Setting]:
 
 def _timeout(call: CallSettings, prefix: str) -> Iterator[Setting]:
     if call.timeout_seconds is not None:
-        text = f"{call.timeout_seconds:g}s"
+        text = _duration(call.timeout_seconds)
         yield Setting(f"{prefix}.timeout", text, call.origins.get("timeout_seconds"))
+
+
+def _duration(seconds: float) -> str:
+    """Return a time as a manifest says it; what is supplied later stays as it is written."""
+    return seconds if isinstance(seconds, str) else f"{seconds:g}s"

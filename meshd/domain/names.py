@@ -15,6 +15,8 @@ InstanceId = NewType("InstanceId", str)
 DEFAULT_NAMESPACE = "default"
 
 MAX_AGENT_LENGTH = 50
+MAX_PROCESS_LENGTH = 50
+MAX_NODE_LENGTH = 20
 MAX_NAMESPACE_LENGTH = 63
 MAX_TOOL_LENGTH = 128
 MAX_CAPABILITY_LENGTH = 100
@@ -36,6 +38,16 @@ def agent_name_problem(name: str) -> str | None:
 def namespace_problem(name: str) -> str | None:
     """Say why this cannot name a namespace: it must be a DNS label without `--`."""
     return _label_problem(name, "a namespace", MAX_NAMESPACE_LENGTH)
+
+
+def process_name_problem(name: str) -> str | None:
+    """Say why this cannot name a process that agents share: it must be a DNS label without `--`."""
+    return _label_problem(name, "a process's name", MAX_PROCESS_LENGTH)
+
+
+def node_problem(node: str) -> str | None:
+    """Say why this cannot name a daemon's place: it must be a short DNS label without `--`."""
+    return _label_problem(node, "a node's name", MAX_NODE_LENGTH)
 
 
 def tool_name_problem(name: str) -> str | None:
@@ -70,14 +82,30 @@ def qualified_name_problem(agent: str, namespace: str) -> str | None:
     return None
 
 
+def instance_id_problem(agent: str, namespace: str, node: str) -> str | None:
+    """Say why an agent's instances cannot have ids with this node in them: they grow too long."""
+    longest = instance_id(agent, 10 ** (_ROOM_FOR_NUMBER - 1) - 1, namespace, node)
+    if len(longest) <= MAX_INSTANCE_ID_LENGTH:
+        return None
+    longer = len(longest) - MAX_INSTANCE_ID_LENGTH
+    stem = instance_stem(agent, namespace)
+    return f"the ids of `{stem}` on node `{node}` are {longer} characters too long"
+
+
 def instance_stem(agent: str, namespace: str = DEFAULT_NAMESPACE) -> str:
     """Return what the ids of an agent's instances have in common."""
     return agent if namespace == DEFAULT_NAMESPACE else f"{namespace}--{agent}"
 
 
-def instance_id(agent: str, number: int, namespace: str = DEFAULT_NAMESPACE) -> InstanceId:
-    """Return the id of an agent's instance; its numbers count from 1."""
-    return InstanceId(f"{instance_stem(agent, namespace)}-{number}")
+def instance_id(
+    agent: str, number: int, namespace: str = DEFAULT_NAMESPACE, node: str = ""
+) -> InstanceId:
+    """Return the id of an agent's instance; its numbers count from 1.
+
+    `node` tells the instances of daemons that share a registry apart.
+    """
+    parts = (instance_stem(agent, namespace), node, str(number))
+    return InstanceId("-".join(part for part in parts if part))
 
 
 def agent_key(agent: str, namespace: str = DEFAULT_NAMESPACE) -> str:

@@ -1,6 +1,5 @@
 """Rules within one agent's document: values that are well-formed alone, but cannot work here."""
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -9,16 +8,16 @@ from meshd.diagnostics.suggest import closest
 from meshd.diagnostics.text import shortened
 from meshd.domain.names import qualified_name_problem, tool_name_problem
 from meshd.domain.version import constraint_problem
+from meshd.manifest.addresses import MAX_PORT, advertised_problem, host_problem, registry_problem
 from meshd.manifest.documents import effective_name
-from meshd.manifest.model import AgentDocument, Call, Http, Need, SecretReference, Tool
+from meshd.manifest.model import AgentDocument, Call, Http, MeshDocument, Need, Tool
 from meshd.manifest.nodes import Node, Step, key_span, value_span
 from meshd.manifest.paths import absolute, is_absolute, is_within
 from meshd.manifest.values import Later
+from meshd.manifest.variables import secret_problems, variable_problems
 
-MAX_PORT = 65535
-
-_LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|::1")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+SHORTEST_INTERVAL_SECONDS = 1.0
+LONGEST_INTERVAL_SECONDS = 3600.0
 
 
 def agent_problems(document: AgentDocument, node: Node, project_root: str) -> Iterator[Diagnostic]:
@@ -26,8 +25,9 @@ def agent_problems(document: AgentDocument, node: Node, project_root: str) -> It
     spec, rules = document.spec, _Rules(node)
     yield from rules.name(document)
     yield from rules.roots(spec.python.path, project_root)
-    yield from rules.environment(spec.env)
+    yield from variable_problems(spec.env, node)
     yield from rules.http(spec.http)
+    yield from rules.heartbeat(spec.heartbeat.interval)
     yield from rules.call(spec.defaults.call, ("spec", "defaults", "call"))
     yield from rules.objects(spec.objects)
     for index, tool in enumerate(spec.tools):
@@ -41,6 +41,20 @@ def agent_problems(document: AgentDocument, node: Node, project_root: str) -> It
         yield from rules.default_name(prompt, path, "prompt")
     for index, resource in enumerate(spec.resources):
         yield from rules.callable(resource.callable, spec.objects, ("spec", "resources", index))
+
+
+def mesh_problems(document: MeshDocument, node: Node) -> Iterator[Diagnostic]:
+    """Yield what is wrong within the document of the mesh."""
+    url = document.spec.registry.url
+    if url and not isinstance(url, Later) and (problem := registry_problem(url)):
+        yield Diagnostic(
+            code="M140",
+            message="`url` is not the address of a registry",
+            span=value_span(node, "spec", "registry", "url"),
+            label=problem,
+            hint="write it as `http://127.0.0.1:8000`",
+        )
+    yield from call_problems(document.spec.defaults.call, node, ("spec", "defaults", "call"))
 
 
 class _Rules:
@@ -73,23 +87,14 @@ class _Rules:
                 hint = f"keep it inside `{project_root}`"
                 yield Diagnostic(code="M214", message=message, span=span, hint=hint)
 
-    def environment(self, env: dict[str, Any]) -> Iterator[Diagnostic]:
-        for name, value in env.items():
-            if not _VARIABLE.fullmatch(name):
-                message = f"`{shortened(name)}` cannot name an environment variable"
-                hint = "use letters, digits and `_`"
-                span = key_span(self._node, "spec", "env", name)
-                yield Diagnostic(code="M137", message=message, span=span, hint=hint)
-            if isinstance(value, SecretReference):
-                yield from secret_problems(value, key_span(self._node, "spec", "env", name))
-
     def http(self, http: Http) -> Iterator[Diagnostic]:
-        if not isinstance(http.host, Later) and not _LOOPBACK.fullmatch(http.host):
+        if not isinstance(http.host, Later) and (problem := host_problem(http.host)):
             yield Diagnostic(
                 code="M131",
-                message=f"`{shortened(http.host)}` is not a loopback address",
+                message="`host` is nothing to listen on",
                 span=self._value("spec", "http", "host"),
-                hint="remove `host`; this release listens on 127.0.0.1 only",
+                label=problem,
+                hint="write an address such as 127.0.0.1, or 0.0.0.0 for all of IPv4",
             )
         if not isinstance(http.port, Later) and not 0 <= http.port <= MAX_PORT:
             yield Diagnostic(
@@ -97,6 +102,27 @@ class _Rules:
                 message=f"there is no port {http.port}",
                 span=self._value("spec", "http", "port"),
                 hint=f"use one up to {MAX_PORT}, or 0 for any free one",
+            )
+        said = http.advertise
+        if said and not isinstance(said, Later) and (problem := advertised_problem(said)):
+            yield Diagnostic(
+                code="M139",
+                message="`advertise` is no address that others can be told",
+                span=self._value("spec", "http", "advertise"),
+                label=problem,
+                hint="write it as `planner.example.org` or `10.0.0.7:8080`",
+            )
+
+    def heartbeat(self, interval_seconds: float) -> Iterator[Diagnostic]:
+        if isinstance(interval_seconds, Later):
+            return
+        if not SHORTEST_INTERVAL_SECONDS <= interval_seconds <= LONGEST_INTERVAL_SECONDS:
+            is_short = interval_seconds < SHORTEST_INTERVAL_SECONDS
+            yield Diagnostic(
+                code="M138",
+                message=f"a heartbeat is too {'fast' if is_short else 'slow'}",
+                span=self._value("spec", "heartbeat", "interval"),
+                hint="write a time from `1s` to `1h`",
             )
 
     def objects(self, objects: Iterable[str]) -> Iterator[Diagnostic]:
@@ -182,16 +208,7 @@ def call_problems(call: Call, node: Node, path: tuple[Step, ...]) -> Iterator[Di
             hint="remove it for the default, or write a time such as `30s`",
         )
     if call.auth is not None:
-        yield from secret_problems(call.auth.bearer, key_span(node, *path, "auth", "bearer"))
-
-
-def secret_problems(secret: SecretReference, span: Span) -> Iterator[Diagnostic]:
-    """Yield a diagnostic unless exactly one place is named."""
-    if (secret.env is None) == (secret.file is None):
-        found = "neither" if secret.env is None else "both"
-        message = f"a secret needs `env` or `file`, and has {found}"
-        hint = "write `{env: NAME}` or `{file: path}`"
-        yield Diagnostic(code="M134", message=message, span=span, hint=hint)
+        yield from secret_problems(call.auth.bearer, node, (*path, "auth", "bearer"))
 
 
 def _wanted_tags(need: Need) -> Iterator[tuple[tuple[Step, ...], str]]:

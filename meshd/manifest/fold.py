@@ -23,6 +23,7 @@ from meshd.domain.spec import (
     PromptSpec,
     ResourceSpec,
     ResultSpec,
+    SecretSpec,
     ToolSpec,
 )
 from meshd.manifest import model
@@ -31,23 +32,32 @@ from meshd.manifest.model import AgentDocument, Document
 from meshd.manifest.nodes import Node, Step, find, key_span, value_span
 from meshd.manifest.paths import absolute
 from meshd.manifest.sections import Section, settings_of
+from meshd.manifest.values import Later
 
 Origins = dict[str, Span]
 
 
 def fold(documents: Sequence[Placed[Document]], project_root: str) -> MeshSpec:
-    """Return the mesh that documents without errors describe."""
+    """Return the mesh that the documents describe; of wrong ones, with `Broken` in it.
+
+    Its origin is its document's, if it has one.
+    """
     meshes = meshes_of(documents)
-    name, defaults = "mesh", CallSettings()
-    origins: Origins = {}
-    if meshes:
-        place = _document(meshes[0])
-        mesh = meshes[0].document
-        name = mesh.metadata.name
-        defaults = _call(mesh.spec.defaults.call, place.below("spec", "defaults", "call"))
-        origins = place.below("metadata").origins(mesh.metadata, {})
-    agents = tuple(_agent(placed, defaults) for placed in agents_of(documents))
-    return MeshSpec(name=name, project_root=project_root, agents=agents, origins=origins)
+    if not meshes:
+        agents = tuple(_agent(placed, CallSettings()) for placed in agents_of(documents))
+        return MeshSpec(project_root=project_root, agents=agents)
+    place, mesh = _document(meshes[0]), meshes[0].document
+    defaults = _call(mesh.spec.defaults.call, place.below("spec", "defaults", "call"))
+    registry = place.below("spec", "registry")
+    return MeshSpec(
+        name=mesh.metadata.name,
+        project_root=project_root,
+        registry_url=mesh.spec.registry.url.removesuffix("/"),
+        agents=tuple(_agent(placed, defaults) for placed in agents_of(documents)),
+        origin=place.value("kind"),
+        origins=place.below("metadata").origins(mesh.metadata, {})
+        | registry.origins(mesh.spec.registry, {"url": "registry_url"}),
+    )
 
 
 class _Place:
@@ -102,6 +112,9 @@ def _agent(placed: Placed[AgentDocument], mesh_defaults: CallSettings) -> AgentS
     roots = [spec.python.path] if isinstance(spec.python.path, str) else spec.python.path
     origins = named.origins(metadata, {}) | place.origins(spec, {})
     origins |= http.origins(spec.http, {}) | python.origins(spec.python, {"path": "roots"})
+    heartbeat = place.below("heartbeat").origins(spec.heartbeat, {"interval": "heartbeat_seconds"})
+    env = place.below("env")
+    origins = {name: span for name, span in (origins | heartbeat).items() if name in _AGENT_FIELDS}
     return AgentSpec(
         name=metadata.name,
         namespace=metadata.namespace,
@@ -116,6 +129,11 @@ def _agent(placed: Placed[AgentDocument], mesh_defaults: CallSettings) -> AgentS
         ),
         host=spec.http.host,
         port=spec.http.port,
+        advertise=spec.http.advertise,
+        replicas=spec.replicas,
+        process=spec.process,
+        env={name: _variable(value, env.below(name), folder) for name, value in spec.env.items()},
+        heartbeat_seconds=spec.heartbeat.interval,
         tools=tuple(
             _tool(tool, place.below("tools", index), metadata.namespace, defaults)
             for index, tool in enumerate(spec.tools)
@@ -129,11 +147,23 @@ def _agent(placed: Placed[AgentDocument], mesh_defaults: CallSettings) -> AgentS
             for index, prompt in enumerate(spec.prompts)
         ),
         origin=named.value("name"),
-        origins={name: span for name, span in origins.items() if name in _AGENT_FIELDS},
+        origins=origins | {f"env.{name}": env.value(name) for name in spec.env},
     )
 
 
 _AGENT_FIELDS = frozenset(field.name for field in fields(AgentSpec))
+
+
+def _variable(value: str | model.SecretReference, place: _Place, folder: str) -> str | SecretSpec:
+    if isinstance(value, str):
+        return value
+    file = value.file
+    return SecretSpec(
+        env=value.env,
+        file=file if file is None or isinstance(file, Later) else absolute(folder, file),
+        origin=place.key,
+        origins=place.origins(value, {}),
+    )
 
 
 def _object(name: str, section: model.ObjectSection, place: _Place) -> ObjectSpec:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from meshd.diagnostics.model import Diagnostic, Span
 from meshd.manifest.nodes import Mapping, Node, Scalar, Sequence, Source
+from meshd.manifest.paths import joined
 from meshd.manifest.values import Broken, Later, Supplied
 
 _PART = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
@@ -72,6 +73,8 @@ class Interpolation:
     def __init__(self, inputs: Inputs, mode: Mode) -> None:
         self.asked: list[Input] = []
         self.diagnostics: list[Diagnostic] = []
+        self.files: dict[str, None] = {}
+        """The files that were looked for, by their whole paths."""
         self._inputs = inputs
         self._mode = mode
         self._shared: dict[int, Any] = {}
@@ -145,6 +148,7 @@ class Interpolation:
         return default
 
     def _file(self, path: str, source: Source, span: Span) -> str | None:
+        self.files[joined(source.folder, path)] = None
         try:
             text = self._inputs.text_of(path, source.folder)
         except NotReadable as reason:

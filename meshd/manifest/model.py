@@ -20,7 +20,9 @@ from meshd.manifest.scalars import (
     Json,
     Namespace,
     Percent,
+    ProcessName,
     Reference,
+    Replicas,
     Text,
     ToolName,
     TypeReference,
@@ -138,9 +140,8 @@ class Registry(Section):
 
     url: Text = setting(
         "",
-        about="Address of a registry; empty: one of the mesh's own.",
+        about="Address of a registry, as `http://host:port`; empty: one of the mesh's own.",
         change="restart",
-        later=True,
     )
 
 
@@ -176,11 +177,19 @@ class Http(Section):
     """Where the agent listens."""
 
     host: Text = setting(
-        "127.0.0.1", about="Address to listen on; loopback only in this release.", change="restart"
+        "127.0.0.1",
+        about="Address to listen on; one that is not loopback needs `meshd run --insecure`.",
+        change="restart",
     )
-    port: Integer = setting(0, about="Port to listen on; 0: any free one.", change="restart")
+    port: Integer = setting(
+        0,
+        about="Port to listen on; 0: any free one. All replicas answer on a port that is set.",
+        change="restart",
+    )
     advertise: Text = setting(
-        "", about="Address that others are told.", change="restart", later=True
+        "",
+        about="Host, or `host:port`, that others are told instead; IPv6 with a port in brackets.",
+        change="restart",
     )
 
 
@@ -188,7 +197,10 @@ class Heartbeat(Section):
     """How the agent renews its lease."""
 
     interval: Duration = setting(
-        5.0, about="Time between two heartbeats.", change="restart", later=True, written="5s"
+        5.0,
+        about="Time between two heartbeats, from `1s` to `1h`.",
+        change="restart",
+        written="5s",
     )
 
 
@@ -369,13 +381,19 @@ class AgentSection(Section):
     description: Text = setting(
         "", about="What the agent is for; clients see it as instructions.", change="reload"
     )
-    replicas: Integer = setting(1, about="How many instances run.", change="none", later=True)
-    process: Text | None = setting(
-        None, about="Agents with the same name here share a process.", change="restart", later=True
+    replicas: Replicas = setting(
+        1, about="How many instances run, each in a process of its own.", change="none"
+    )
+    process: ProcessName | None = setting(
+        None,
+        about="Agents with the same name here share a process, and so its replicas and variables.",
+        change="restart",
     )
     python: Python = setting(Python(), about="Import roots.", change="restart")
     env: dict[Text, TextOrSecret] = setting(
-        {}, about="This agent's environment variables.", change="restart", later=True
+        {},
+        about="Environment variables of this agent's process: text, or where a secret is found.",
+        change="restart",
     )
     lifespan: Reference | None = setting(
         None,

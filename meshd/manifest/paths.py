@@ -8,6 +8,11 @@ def absolute(folder: str, path: str) -> str:
     return posixpath.normpath(posixpath.join(folder, path))
 
 
+def joined(folder: str, path: str) -> str:
+    """Return the path as seen from the folder, with `.` and `..` as they are: links may matter."""
+    return posixpath.join(folder, path)
+
+
 def is_absolute(path: str) -> bool:
     """Say whether the path starts at the root of the file system."""
     return posixpath.isabs(path)

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from meshd.diagnostics.model import Diagnostic, Related, Span, in_file_order
+from meshd.diagnostics.model import Diagnostic, Related, Span
 from meshd.diagnostics.text import shortened
 from meshd.domain.names import agent_key
-from meshd.manifest.agent_rules import agent_problems, call_problems
+from meshd.domain.spec import AgentSpec
+from meshd.domain.together import together_problems
+from meshd.manifest.agent_rules import agent_problems, mesh_problems
 from meshd.manifest.documents import Placed, agents_of, effective_name, meshes_of
 from meshd.manifest.model import AgentDocument, Document, MeshDocument, Prompt, Tool
 from meshd.manifest.nodes import Node, value_span
@@ -20,8 +22,6 @@ from meshd.manifest.values import Later
 
 MAX_PROBLEMS = 100
 """That a document may have before the rest is left out."""
-
-_DEFAULT_CALL = ("spec", "defaults", "call")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +37,27 @@ class _Named:
         return value_span(self.node, *self.path)
 
 
-def check(documents: Sequence[Placed[Document]], project_root: str) -> tuple[Diagnostic, ...]:
-    """Return everything that valid documents may not say, alone or together."""
-    agents, meshes = agents_of(documents), meshes_of(documents)
-    clashes = chain(_one_mesh(meshes), _agent_clashes(agents), _port_clashes(agents))
-    found = list(islice(clashes, MAX_PROBLEMS))
-    for placed in documents:
-        found += islice(unsupported(placed.document, placed.node), MAX_PROBLEMS)
-    for mesh in meshes:
-        found += call_problems(mesh.document.spec.defaults.call, mesh.node, _DEFAULT_CALL)
-    for agent in agents:
+def problems_within(placed: Placed[Document], project_root: str) -> list[Diagnostic]:
+    """Return everything that a document may not say, whatever the others say."""
+    found = list(islice(unsupported(placed.document, placed.node), MAX_PROBLEMS))
+    for mesh in meshes_of([placed]):
+        found += mesh_problems(mesh.document, mesh.node)
+    for agent in agents_of([placed]):
         problems = agent_problems(agent.document, agent.node, project_root)
         found += _limited(chain(problems, _offer_clashes(agent)), agent)
-    return in_file_order(found)
+    return found
+
+
+def problems_between(
+    documents: Sequence[Placed[Document]], agents: Sequence[AgentSpec]
+) -> list[Diagnostic]:
+    """Return everything that the documents may not say together; `agents` are what they mean."""
+    clashes = chain(
+        _one_mesh(meshes_of(documents)),
+        _agent_clashes(agents_of(documents)),
+        together_problems(agents, _is_later),
+    )
+    return list(islice(clashes, MAX_PROBLEMS))
 
 
 def _limited(problems: Iterator[Diagnostic], agent: Placed[AgentDocument]) -> Iterator[Diagnostic]:
@@ -107,17 +115,6 @@ def _effective_names(
             yield _Named(name, node, ("spec", key, index, said))
 
 
-def _port_clashes(agents: list[Placed[AgentDocument]]) -> Iterator[Diagnostic]:
-    fixed = [
-        _Named(f"{http.host}:{http.port}", placed.node, ("spec", "http", "port"))
-        for placed in agents
-        for http in (placed.document.spec.http,)
-        if http.port and not isinstance(http.port, Later) and not isinstance(http.host, Later)
-    ]
-    hint = "use another port, or 0 for any free one"
-    yield from _clashes("M206", "two agents listen on", fixed, hint)
-
-
 def _clashes(code: str, problem: str, named: Iterable[_Named], hint: str) -> Iterator[Diagnostic]:
     first: dict[str, _Named] = {}
     for one in named:
@@ -130,3 +127,7 @@ def _clashes(code: str, problem: str, named: Iterable[_Named], hint: str) -> Ite
                 hint=hint,
                 related=(Related(other.span, "first here"),),
             )
+
+
+def _is_later(value: object) -> bool:
+    return isinstance(value, Later)

@@ -16,6 +16,8 @@ from meshd.domain import names
 from meshd.manifest.sections import ScalarType
 from meshd.manifest.values import FloatText, IntText, Later, Supplied, plain
 
+MAX_REPLICAS = 1000
+
 INTERPOLATION: dict[str, Any] = {
     "type": "string",
     "pattern": r"(^|[^$])\$\{(env|file):",
@@ -90,6 +92,18 @@ def read_integer(value: Any) -> int | Later:
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
     raise problem(f"expected a whole number, found {described(value)}")
+
+
+def between(least: int, most: int, what: str) -> Callable[[Any], int | Later]:
+    """Return a reader of integers within bounds; `what` names what is counted."""
+
+    def read(value: Any) -> int | Later:
+        number = read_integer(value)
+        if isinstance(number, Later) or least <= number <= most:
+            return number
+        raise problem(f"expected {least} to {most} {what}, found {described(value)}")
+
+    return read
 
 
 def read_flag(value: Any) -> bool | Later:
@@ -177,6 +191,14 @@ def _text(pattern: str, **more: Any) -> dict[str, Any]:
 
 Text = Annotated[str, ScalarType(read_text, "string", {"type": "string"}, False)]
 Integer = Annotated[int, ScalarType(read_integer, "whole number", {"type": "integer"})]
+Replicas = Annotated[
+    int,
+    ScalarType(
+        between(0, MAX_REPLICAS, "replicas"),
+        f"whole number up to {MAX_REPLICAS}",
+        {"type": "integer", "minimum": 0, "maximum": MAX_REPLICAS},
+    ),
+]
 Flag = Annotated[bool, ScalarType(read_flag, "`true` or `false`", {"type": "boolean"})]
 Duration = Annotated[
     float, ScalarType(read_duration, "duration, such as `30s`", _text(DURATION_PATTERN))
@@ -204,6 +226,14 @@ Namespace = Annotated[
         checked(names.namespace_problem),
         "lowercase letters, digits and `-`",
         _text(r"(?!.*--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"),
+    ),
+]
+ProcessName = Annotated[
+    str,
+    ScalarType(
+        checked(names.process_name_problem),
+        "lowercase letters, digits and `-`, at most 50",
+        _text(r"(?!.*--)[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?"),
     ),
 ]
 ToolName = Annotated[

@@ -17,6 +17,7 @@ from meshd.domain.spec import (
     ObjectSpec,
     PromptSpec,
     ResourceSpec,
+    SecretSpec,
     ToolSpec,
 )
 
@@ -34,7 +35,7 @@ class ToolPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentPlan:
-    """One agent to start: all that the runtime needs to know of it."""
+    """One agent to start: all that the runtime needs to know of it; secrets by reference."""
 
     name: str
     namespace: str = DEFAULT_NAMESPACE
@@ -43,6 +44,11 @@ class AgentPlan:
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     host: str = "127.0.0.1"
     port: int = 0
+    advertise: str = ""
+    replicas: int = 1
+    process: str | None = None
+    env: Mapping[str, str | SecretSpec] = field(default_factory=dict[str, "str | SecretSpec"])
+    heartbeat_seconds: float = 5.0
     roots: tuple[str, ...] = ()
     lifespan: str | None = None
     objects: tuple[ObjectSpec, ...] = ()

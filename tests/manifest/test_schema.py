@@ -147,7 +147,7 @@ def test_the_reference_tells_of_every_field() -> None:
         assert [row.split("`")[1] for row in rows] == list(keys)
     assert "| `callable` | `module:name` or `object.method` | required | restart |" in text
     assert '| `ttl` | duration, such as `30s` | `"30m"` | restart |' in text
-    assert "How many instances run. Not supported yet. |" in text
+    assert "Address of a Redis server; empty: in memory. Not supported yet. |" in text
 
 
 VALUES: list[Any] = [

@@ -115,7 +115,7 @@ def test_a_document_is_not_a_scalar() -> None:
 
 
 def test_rules_look_at_documents_with_mistakes_too() -> None:
-    body = "  version: 1\n  replicas: 2\n  tools: [{callable: a:b}, {name: b}]\n"
+    body = "  version: 1\n  health: a:b\n  tools: [{callable: a:b}, {name: b}]\n"
     assert [code for code, *_ in brief(agent(body).diagnostics)] == [
         "M122",
         "M190",
