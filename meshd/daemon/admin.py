@@ -28,7 +28,12 @@ class Administered(Protocol):
         ...
 
     async def reload(self) -> dict[str, Any]:
-        """Apply what the manifests say now, and return what came of it."""
+        """Apply what the manifests say now, and return what came of it.
+
+        Raises:
+            DaemonError: this mesh cannot be reloaded.
+
+        """
         ...
 
     async def restart(self, agent: str) -> list[str] | None:
@@ -56,13 +61,16 @@ def admin_app(daemon: Administered, stop: Callable[[], None]) -> Starlette:
         return JSONResponse(found, status_code=404 if found is None else 200)
 
     async def reload(_: Request) -> Response:
-        return JSONResponse(await daemon.reload())
+        try:
+            return JSONResponse(await daemon.reload())
+        except DaemonError as error:
+            return _refusal(error)
 
     async def restart(request: Request) -> Response:
         try:
             replicas = await daemon.restart(request.query_params.get("agent", ""))
         except (InvalidInput, DaemonError) as error:
-            return JSONResponse({"error": str(error)}, status_code=409)
+            return _refusal(error)
         return JSONResponse({"restarted": replicas}, status_code=404 if replicas is None else 200)
 
     async def stop_daemon(_: Request) -> Response:
@@ -79,3 +87,8 @@ def admin_app(daemon: Administered, stop: Callable[[], None]) -> Starlette:
             Route("/v1/stop", stop_daemon, methods=["POST"]),
         ]
     )
+
+
+def _refusal(error: InvalidInput | DaemonError) -> Response:
+    hint = error.hint if isinstance(error, DaemonError) else ""
+    return JSONResponse({"error": str(error), "hint": hint}, status_code=409)

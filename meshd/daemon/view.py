@@ -16,6 +16,8 @@ class InstanceView:
 
     id: str
     agent: str
+    process: str = ""
+    """The replica that serves it, which its log is named after; empty in a mesh of one process."""
     pid: int
     endpoint: str
     status: str
@@ -61,7 +63,7 @@ def status_view(
             {
                 "name": agent.name,
                 "namespace": agent.namespace,
-                "status": agent_status(by_agent.get(agent.key, [])),
+                "status": agent_status(agent, by_agent.get(agent.key, [])),
                 "replicas": agent.replicas,
                 "instances": [_instance_status(one) for one in by_agent.get(agent.key, [])],
                 "waiting_for": waiting_for(plan, agent, by_agent.get(agent.key, [])),
@@ -72,10 +74,10 @@ def status_view(
     }
 
 
-def agent_status(instances: Sequence[InstanceView]) -> str:
+def agent_status(agent: AgentPlan, instances: Sequence[InstanceView]) -> str:
     """Return how an agent fares as a whole."""
     if not instances:
-        return "stopped"
+        return "starting" if agent.replicas else "stopped"
     ready = [one for one in instances if one.status == "ready"]
     if len(ready) == len(instances):
         return "ready"
@@ -98,6 +100,7 @@ def waiting_for(plan: Plan, agent: AgentPlan, instances: Sequence[InstanceView])
 def _instance_status(one: InstanceView) -> dict[str, Any]:
     return {
         "id": one.id,
+        "process": one.process,
         "pid": one.pid,
         "endpoint": one.endpoint,
         "status": one.status,
@@ -113,7 +116,7 @@ def _agent_view(plan: Plan, agent: AgentPlan, instances: Sequence[InstanceView])
         "name": agent.name,
         "namespace": agent.namespace,
         "version": agent.version,
-        "status": agent_status(instances),
+        "status": agent_status(agent, instances),
         "instances": [
             {"id": one.id, "pid": one.pid, "endpoint": one.endpoint, "status": one.status}
             for one in instances
