@@ -31,8 +31,10 @@ def variable_problems(env: Mapping[str, str | SecretReference], node: Node) -> I
     """Yield what is wrong with the variables of the document's agent."""
     for name, value in env.items():
         span = key_span(node, *_ENV, name)
-        if not _VARIABLE.fullmatch(name):
-            yield _no_name(name, span)
+        if not name:
+            yield _no_name("an environment variable needs a name", span)
+        elif not _VARIABLE.fullmatch(name):
+            yield _no_name(f"`{shortened(name)}` cannot name an environment variable", span)
         elif reason := _reason_to_refuse(name):
             yield _too_late(name, reason, span)
         if isinstance(value, SecretReference):
@@ -61,7 +63,9 @@ def secret_problems(
         return
     env, file = secret.env, secret.file
     if env is not None and not isinstance(env, Later) and not _VARIABLE.fullmatch(env):
-        yield _no_name(env, value_span(node, *path, "env"))
+        # Not shown, as it may be the secret itself: supplied, where only its name belongs.
+        message = "a secret's `env` is not the name of an environment variable"
+        yield _no_name(message, value_span(node, *path, "env"))
     if file is not None and not isinstance(file, Later) and _is_no_path(file):
         yield Diagnostic(
             code="M134",
@@ -81,13 +85,9 @@ def _reason_to_refuse(name: str) -> str | None:
     )
 
 
-def _no_name(name: str, span: Span) -> Diagnostic:
-    return Diagnostic(
-        code="M137",
-        message=f"`{shortened(name)}` cannot name an environment variable",
-        span=span,
-        hint="use letters, digits and `_`",
-    )
+def _no_name(message: str, span: Span) -> Diagnostic:
+    hint = "use letters, digits and `_`"
+    return Diagnostic(code="M137", message=message, span=span, hint=hint)
 
 
 def _too_late(name: str, reason: str, span: Span) -> Diagnostic:
