@@ -9,7 +9,10 @@ import asyncio
 import pickle
 import socket
 import struct
-from typing import Any
+from collections.abc import Mapping
+from io import BytesIO
+from types import MappingProxyType
+from typing import Any, cast
 
 import orjson
 
@@ -94,7 +97,7 @@ class DaemonEnd(_Channel):
 
     async def give(self, job: Job) -> None:
         """Send the job."""
-        await self._send(pickle.dumps(job))
+        await self._send(_pickled(job))
 
     async def order(self, order: Order) -> None:
         """Send an order."""
@@ -130,6 +133,25 @@ async def process_end(channel: socket.socket) -> ProcessEnd:
 async def _streams(channel: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     channel.setblocking(False)
     return await asyncio.open_unix_connection(sock=channel)
+
+
+class _Pickler(pickle.Pickler):
+    """Also writes the read-only mappings that specs use for their defaults."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, MappingProxyType):
+            return _read_only, (dict(cast("Mapping[Any, Any]", value)),)
+        return NotImplemented
+
+
+def _read_only(values: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    return MappingProxyType(values)
+
+
+def _pickled(job: Job) -> bytes:
+    data = BytesIO()
+    _Pickler(data, pickle.HIGHEST_PROTOCOL).dump(job)
+    return data.getvalue()
 
 
 def _decoded(kind: Any, data: bytes) -> Any:

@@ -7,7 +7,7 @@ time all is compared with what runs, so that a missed event does no harm.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -46,6 +46,16 @@ class Outcome:
     diagnostics: tuple[Diagnostic, ...] = ()
     sources: Mapping[str, str]
     changes: ProcessChanges | None = None
+
+    def in_words(self) -> Iterator[str]:
+        """Yield what was done, process by process."""
+        if self.changes is None:
+            return
+        yield from (f"started `{name}`" for name in self.changes.started)
+        yield from (f"stopped `{name}`" for name in self.changes.stopped)
+        for name, reasons in self.changes.restarted.items():
+            yield f"replaced `{name}`: {', '.join(reasons)}"
+        yield from (f"changed the replicas of `{name}`" for name in self.changes.rescaled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +211,10 @@ class Generations:
             mesh = self._without(mesh, [one.spec for one in failed])
             plan, _ = link_mesh(mesh, self._signatures(mesh, started), allow_unresolved=True)
         await self._stop_and_scale(processes(mesh), planned)
+        bad = {one.spec.name for one in (*started, *failed) if one.run is None}
+        done = _without(planned, bad)
         self.current = Generation(
-            number=(old.number if old else 0) + bool(planned or old is None),
+            number=(old.number if old else 0) + bool(done or old is None),
             mesh=mesh,
             processes=processes(mesh),
             signatures=signatures,
@@ -210,10 +222,10 @@ class Generations:
         )
         diagnostics = in_file_order((*reading.diagnostics, *problems, *found))
         return Outcome(
-            result=_result(planned, diagnostics),
+            result=_result(done, diagnostics),
             diagnostics=diagnostics,
             sources=reading.manifests.sources,
-            changes=planned,
+            changes=done,
         )
 
     async def _load(self, spec: ProcessSpec) -> _Started:
@@ -329,12 +341,22 @@ class Generations:
             await self._supervisor.discard(one.replica, one.run)
 
 
+def _without(planned: ProcessChanges, bad: Collection[str]) -> ProcessChanges:
+    """Return the changes without those of processes that stayed as they were."""
+    return replace(
+        planned,
+        started=tuple(name for name in planned.started if name not in bad),
+        restarted={name: why for name, why in planned.restarted.items() if name not in bad},
+        rescaled=tuple(name for name in planned.rescaled if name not in bad),
+    )
+
+
 def _result(
-    planned: ProcessChanges, diagnostics: tuple[Diagnostic, ...]
-) -> Literal["applied", "unchanged", "partly applied"]:
+    done: ProcessChanges, diagnostics: tuple[Diagnostic, ...]
+) -> Literal["applied", "unchanged", "partly applied", "invalid"]:
     if has_errors(diagnostics):
-        return "partly applied"
-    return "applied" if planned else "unchanged"
+        return "partly applied" if done else "invalid"
+    return "applied" if done else "unchanged"
 
 
 def _died(spec: ProcessSpec, error: DaemonError) -> Diagnostic:

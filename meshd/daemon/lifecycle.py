@@ -44,6 +44,7 @@ from meshd.daemon.watch import Watcher
 from meshd.diagnostics.model import has_errors
 from meshd.diagnostics.render import as_text, as_values
 from meshd.domain.spec import JsonValue, MeshSpec
+from meshd.domain.names import agent_key
 from meshd.errors import DaemonError, InvalidInput, MeshdError
 from meshd.plan.model import Plan
 from meshd.runtime.http import serving as http_serving
@@ -51,6 +52,8 @@ from meshd.runtime.registry_client import RegistryClient
 
 DEFAULT_REGISTRY_PORT = 8000
 ADMIN_GRACE_SECONDS = 1.0
+WIRE_SECONDS = 5.0
+"""How long the first announcement of the mesh waits for its needs to be resolved."""
 
 
 class Daemon:
@@ -64,10 +67,13 @@ class Daemon:
         generations: Generations,
         registry: "RegistryOfMesh",
         audience: Audience,
+        news: asyncio.Event,
     ) -> None:
         self.phase = "starting"
+        self.reading = reading
+        self.news = news
+        """Is set whenever something about an instance changes."""
         self._source = source
-        self._reading = reading
         self._supervisor = supervisor
         self._generations = generations
         self._registry = registry
@@ -79,7 +85,7 @@ class Daemon:
         current = self._generations.current
         if current is not None:
             return current.plan
-        mesh = self._reading.manifests.mesh
+        mesh = self.reading.manifests.mesh
         return link_mesh(mesh, {}, allow_unresolved=True)[0] if mesh else Plan()
 
     def view(self) -> dict[str, Any]:
@@ -108,8 +114,8 @@ class Daemon:
         """Apply what the manifests say now, and return what came of it."""
         if self._generations.current is None:
             return {"result": "starting", "diagnostics": [], "report": "", "changes": {}}
-        self._reading = await asyncio.to_thread(self._source.read)
-        outcome = await self._generations.apply(self._reading)
+        self.reading = await asyncio.to_thread(self._source.read)
+        outcome = await self._generations.apply(self.reading)
         self._audience.applied(outcome)
         return {
             "result": outcome.result,
@@ -129,9 +135,20 @@ class Daemon:
             return None
         return await self._generations.restart([agent])
 
+    def is_wired(self) -> bool:
+        """Say whether every need that the plan has a provider for is resolved."""
+        planned = {(b.consumer, b.tool, b.parameter) for b in self.plan.bindings if b.providers}
+        return all(
+            need["status"] == "resolved"
+            for agent in self.view()["agents"]
+            for need in agent["needs"]
+            if (agent_key(agent["name"], agent["namespace"]), need["tool"], need["parameter"])
+            in planned
+        )
+
     def watched(self) -> set[Path]:
         """Return the files and folders whose change asks for a reload."""
-        return {*self._reading.watched, *self._generations.files()}
+        return {*self.reading.watched, *self._generations.files()}
 
     def _instances(self) -> list[InstanceView]:
         return [
@@ -181,6 +198,12 @@ async def run_daemon(
     become_subreaper()
     mesh, reading = await first_reading(source, stages)
     stop = Stop()
+    news = asyncio.Event()
+
+    def changed() -> None:
+        news.set()
+        audience.changed()
+
     async with contextlib.AsyncExitStack() as stack:
         reaper = stack.enter_context(Reaper())
         await stack.enter_async_context(signals(stop))
@@ -200,7 +223,7 @@ async def run_daemon(
             ),
             Hooks(
                 note=audience.note,
-                changed=audience.changed,
+                changed=changed,
                 died=registry.forget,
                 environment=lambda spec: environment_of(
                     spec.agents, spawner.environment, source.environment
@@ -214,7 +237,7 @@ async def run_daemon(
             prepare=lambda mesh: spawner.use(common_environment(source.environment, mesh.agents)),
             allow_unresolved=options.allow_unresolved or registry.view().status == "external",
         )
-        daemon = Daemon(source, reading, supervisor, generations, registry, audience)
+        daemon = Daemon(source, reading, supervisor, generations, registry, audience, news)
         private = state.listen()
         await stack.enter_async_context(
             http_serving(
@@ -223,7 +246,7 @@ async def run_daemon(
         )
         await stack.enter_async_context(supervisor.running())
         audience.begins(daemon)
-        await stop.unless(_start(generations, reading, stages, audience))
+        await stop.unless(_start(daemon, spawner, generations, stages, audience))
         if not stop.wished.is_set():
             daemon.phase = "running"
             audience.ready()
@@ -282,10 +305,22 @@ def registry_port(asked: int | None) -> Port:
 
 
 async def _start(
-    generations: Generations, reading: Reading, stages: Stages, audience: Audience
+    daemon: Daemon,
+    spawner: Spawner,
+    generations: Generations,
+    stages: Stages,
+    audience: Audience,
 ) -> None:
-    outcome = await generations.start(reading, stages)
+    """Start the first generation, and wait a little until it is wired."""
+    with stages.stage("import FastMCP"):
+        await spawner.warm()
+    outcome = await generations.start(daemon.reading, stages)
     audience.warned(outcome.diagnostics)
+    with stages.stage("wire"), contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(WIRE_SECONDS):
+            while not daemon.is_wired():
+                await daemon.news.wait()
+                daemon.news.clear()
 
 
 async def _follow(daemon: Daemon, options: RunOptions, clock: Clock) -> None:
@@ -324,6 +359,7 @@ def _instance_view(replica: Replica, post: Post) -> InstanceView:
     return InstanceView(
         id=post.instance,
         agent=post.agent.key,
+        process=replica.id,
         pid=run.child.process,
         endpoint=post.endpoint,
         status=replica.status,

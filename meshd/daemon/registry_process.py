@@ -70,7 +70,7 @@ class RegistryProcess:
                 self._port.shut()
                 lived = clock.monotonic() - began
                 pause = 0.0 if lived > _LONGEST_PAUSE_SECONDS else pause
-                self.problem = f"the registry {in_words(await child.ended)}"
+                self.problem = f"the registry {in_words(await child.end())}"
             self.status = "waiting"
             self._ready.clear()
             self._note(f"{self.problem}; starting it again")
@@ -96,9 +96,9 @@ class RegistryProcess:
             with contextlib.suppress(Closed):
                 await child.channel.order(Drain(reason="the mesh stops"))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(child.ended), _END_SECONDS)
+                await asyncio.wait_for(child.end(), _END_SECONDS)
             child.kill()
-            await child.ended
+            await child.end()
         for task in (hearing, told):
             task.cancel()
         child.channel.close()

@@ -34,6 +34,11 @@ class Child:
     channel: DaemonEnd
     ended: "asyncio.Future[int]"
 
+    async def end(self) -> int:
+        """Wait until it has ended; return its exit status, negative if a signal ended it."""
+        # Shielded, because others wait for the same end.
+        return await asyncio.shield(self.ended)
+
     def kill(self) -> None:
         """End it at once, with everything below it."""
         if not self.ended.done():
@@ -177,7 +182,7 @@ class Spawner:
                 self._failure, pause = None, 0.0
                 self._is_warm.set()
                 self._tell({"guard": sorted(self._alive)})
-            status = await ended
+            status = await asyncio.shield(ended)
             was_warm = self._is_warm.is_set()
             self._is_warm.clear()
             if not was_warm:
@@ -229,4 +234,4 @@ class Spawner:
                     await asyncio.shield(ended)
             if not ended.done():
                 kill_trees([self.fork_server])
-                await ended
+                await asyncio.shield(ended)

@@ -158,7 +158,7 @@ class Supervisor:
     async def discard(self, replica: Replica, run: Run) -> None:
         """End a run that was not adopted; what the current run uses stays."""
         run.child.kill()
-        await run.child.ended
+        await run.child.end()
         self._addresses.release(run.ports, replica.current.ports if replica.current else {})
 
     async def stop(self, replica: Replica, reason: str) -> None:
@@ -207,7 +207,7 @@ class Supervisor:
                 run.take(await run.child.channel.report())
                 self._hooks.changed()
         except Closed:
-            status = await run.child.ended
+            status = await run.child.end()
             run.fail(DiedAtStart(in_words(status)))
         finally:
             run.child.channel.close()
@@ -216,7 +216,7 @@ class Supervisor:
         try:
             await asyncio.shield(point)
         except RefusedStart as error:
-            await run.child.ended
+            await run.child.end()
             raise RefusedByProcess(error.diagnostics, error.files) from None
         except DiedAtStart as error:
             names = ", ".join(f"`{post.instance}`" for post in run.posts)
@@ -227,7 +227,7 @@ class Supervisor:
 
     async def _watch(self, replica: Replica, run: Run) -> None:
         """Start a replica again when its current run ends by itself."""
-        status = await asyncio.shield(run.child.ended)
+        status = await run.child.end()
         if replica.current is not run or replica.status == "draining":
             return
         for port in self._deserted(run):
@@ -292,11 +292,11 @@ class Supervisor:
             await run.child.channel.order(Drain(reason=reason))
         try:
             async with asyncio.timeout(self._terms.grace_seconds + _KILL_AFTER_SECONDS):
-                await asyncio.shield(run.child.ended)
+                await run.child.end()
         except TimeoutError:
             self._hooks.note(f"{run.child.name} does not end, and is killed")
             run.child.kill()
-            await run.child.ended
+            await run.child.end()
         await self._spawner.sweep()
 
     def _runs(self) -> Iterator[Run]:

@@ -94,4 +94,8 @@ CODES: dict[str, str] = {
     # M40x: running
     "M401": "an agent cannot listen on its address",
     "M402": "an agent's lifespan raised",
+    "M403": "a secret is not where its reference says",
+    "M404": "an agent would listen beyond loopback, and nobody said that it may",
+    "M405": "a process died before it was ready",
+    "M406": "agents in one process want different values of one variable",
 }

@@ -49,7 +49,7 @@ def link(
         project_root=mesh.project_root,
         agents=tuple(
             sorted(
-                (_agent_plan(agent, signatures) for agent in mesh.agents),
+                (agent_plan(agent, signatures) for agent in mesh.agents),
                 key=lambda agent: agent.key,
             )
         ),
@@ -207,7 +207,8 @@ def _reference(match: Match) -> ProviderRef:
     )
 
 
-def _agent_plan(agent: AgentSpec, signatures: Mapping[ToolKey, ToolSignature]) -> AgentPlan:
+def agent_plan(agent: AgentSpec, signatures: Mapping[ToolKey, ToolSignature]) -> AgentPlan:
+    """Return an agent's part of the plan; tools without a signature are left out."""
     return AgentPlan(
         name=agent.name,
         namespace=agent.namespace,

@@ -8,8 +8,6 @@ import pytest
 from meshd.daemon.ports import Port, refusal
 
 
-
-
 def connects(port: Port) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((port.endpoint.host, port.endpoint.port)) == 0

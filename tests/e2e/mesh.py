@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,8 +99,13 @@ def _is_in(session: int, entry: Path) -> bool:
     return int(fields[3]) == session and fields[0] != "Z"
 
 
-def spawn(command: list[str], log: Path) -> subprocess.Popen[bytes]:
-    """Start a process in a session of its own; both of its streams go to the log."""
+def spawn(
+    command: list[str], log: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a process in a session of its own; both of its streams go to the log.
+
+    `environment` are variables besides those of the tests.
+    """
     with log.open("wb") as output:
         return subprocess.Popen(
             command,
@@ -109,15 +114,21 @@ def spawn(command: list[str], log: Path) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            env={**os.environ, **(environment or {})},
         )
 
 
-def start(paths: tuple[Path, ...], folder: Path, *options: str) -> Mesh:
+def start(
+    paths: tuple[Path, ...],
+    folder: Path,
+    *options: str,
+    environment: Mapping[str, str] | None = None,
+) -> Mesh:
     """Start `meshd run` and return at once; `folder` receives the state and the output."""
     log = folder / "output.txt"
     state = folder / "state"
     command = [*MESHD, "run", *map(str, paths), "--state-dir", str(state), *options]
-    return Mesh(spawn(command, log), state, log)
+    return Mesh(spawn(command, log, environment), state, log)
 
 
 def _accepts(path: Path) -> bool:
@@ -158,9 +169,14 @@ def assert_nothing_is_left(mesh: Mesh, endpoints: list[str]) -> None:
 
 
 @contextlib.contextmanager
-def running_mesh(*paths: Path, folder: Path, options: tuple[str, ...] = ()) -> Generator[Mesh]:
+def running_mesh(
+    *paths: Path,
+    folder: Path,
+    options: tuple[str, ...] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Generator[Mesh]:
     """Run a mesh while the block runs; then stop it as a service manager would."""
-    mesh = start(paths, folder, *options)
+    mesh = start(paths, folder, "--registry-port", "0", *options, environment=environment)
     try:
         wait_until_ready(mesh)
         endpoints = [
