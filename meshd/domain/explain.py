@@ -51,8 +51,13 @@ def explain_tool(
         if spec.key == agent:
             for offered in spec.tools:
                 if offered.name == tool:
-                    return (*_agent(spec, mesh.project_root), *_tool(offered, calls))
+                    return (*_mesh(mesh), *_agent(spec, mesh.project_root), *_tool(offered, calls))
     raise LookupError(f"{agent}.{tool}")
+
+
+def _mesh(mesh: MeshSpec) -> Iterator[Setting]:
+    if mesh.registry_url:
+        yield Setting("mesh.registry.url", mesh.registry_url, mesh.origins.get("registry_url"))
 
 
 def _agent(agent: AgentSpec, project_root: str) -> Iterator[Setting]:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from meshd.diagnostics.model import Span
@@ -10,8 +12,11 @@ from meshd.domain.spec import (
     NeedSpec,
     ParameterSpec,
     ResultSpec,
+    SecretSpec,
     ToolSpec,
 )
+
+PARTS = ("mesh.", "agent.http.advertise", "agent.replicas", "agent.pro", "agent.env", "agent.heart")
 
 
 def at(line: int) -> Span:
@@ -70,6 +75,8 @@ def test_every_setting_has_its_value_and_its_place() -> None:
         Setting("agent.python.path", ["/p/src"], at(1)),
         Setting("agent.http.host", "127.0.0.1", None),
         Setting("agent.http.port", 8001, at(1)),
+        Setting("agent.replicas", 1, None),
+        Setting("agent.heartbeat.interval", "5s", None),
         Setting("callable", "trip:plan", at(3)),
         Setting("name", "plan", None),
         Setting("capability", "trip.plan", at(4)),
@@ -90,6 +97,56 @@ def test_every_setting_has_its_value_and_its_place() -> None:
         Setting("needs.weather.expects", "dict", at(11)),
         Setting("needs.weather.call.timeout", "0.25s", at(12)),
     )
+
+
+def test_how_instances_run_is_explained_without_secrets() -> None:
+    spec = AgentSpec(
+        name="planner",
+        advertise="planner.example.org",
+        replicas=3,
+        process="trips",
+        env={
+            "MODE": "prod",
+            "KEY": SecretSpec(env="PLANNER_KEY"),
+            "CERT": SecretSpec(file="/p/keys/cert"),
+            "ELSEWHERE": SecretSpec(file="/run/secrets/x"),
+        },
+        heartbeat_seconds=0.5 * 3,
+        tools=(ToolSpec(callable="a:b", name="b"),),
+        origins={
+            name: at(line)
+            for line, name in enumerate(
+                ["advertise", "replicas", "process", "env.MODE", "env.KEY", "heartbeat_seconds"], 1
+            )
+        },
+    )
+    mesh = MeshSpec(
+        project_root="/p",
+        registry_url="http://registry:8000",
+        agents=(spec,),
+        origins={"registry_url": at(9)},
+    )
+    found = {one.name: (one.value, one.origin) for one in explain_tool(mesh, "planner", "b")}
+    assert {key: value for key, value in found.items() if key.startswith(PARTS)} == {
+        "mesh.registry.url": ("http://registry:8000", at(9)),
+        "agent.http.advertise": ("planner.example.org", at(1)),
+        "agent.replicas": (3, at(2)),
+        "agent.process": ("trips", at(3)),
+        "agent.env.MODE": ("prod", at(4)),
+        "agent.env.KEY": ({"env": "PLANNER_KEY"}, at(5)),
+        "agent.env.CERT": ({"file": "keys/cert"}, None),
+        "agent.env.ELSEWHERE": ({"file": "/run/secrets/x"}, None),
+        "agent.heartbeat.interval": ("1.5s", at(6)),
+    }
+
+
+def test_what_is_supplied_later_is_explained_as_it_is_written() -> None:
+    later: Any = "${env:LATER}"
+    call = CallSettings(timeout_seconds=later)
+    tools = (ToolSpec(callable="a:b", name="b", call=call),)
+    mesh = MeshSpec(agents=(AgentSpec(name="a", heartbeat_seconds=later, tools=tools),))
+    found = {one.name: one.value for one in explain_tool(mesh, "a", "b")}
+    assert (found["agent.heartbeat.interval"], found["call.timeout"]) == (later, later)
 
 
 def test_what_nothing_sets_has_its_default() -> None:

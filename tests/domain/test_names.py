@@ -58,6 +58,40 @@ def test_instance_ids(agent: str, namespace: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("namespace", "node", "expected"),
+    [
+        ("default", "", "planner-2"),
+        ("default", "k3x9", "planner-k3x9-2"),
+        ("prod", "rack-7", "prod--planner-rack-7-2"),
+    ],
+)
+def test_instance_ids_of_a_node(namespace: str, node: str, expected: str) -> None:
+    assert names.instance_id("planner", 2, namespace, node) == expected
+
+
+def test_nodes_and_processes_have_names_like_agents() -> None:
+    assert [names.node_problem(name) for name in ("a", "rack-7", "x" * 20)] == [None] * 3
+    assert names.node_problem("x" * 21) == (
+        f"a node's name may have 20 characters, `{'x' * 21}` has 21"
+    )
+    assert [names.process_name_problem(name) for name in ("a", "x" * 50)] == [None] * 2
+    assert names.process_name_problem("x" * 51) is not None
+    for name in ("", "A", "a--b", "a.b", "-a", "a/b", "a:b", "a\n"):
+        assert names.node_problem(name) is not None
+        assert names.process_name_problem(name) is not None
+
+
+def test_ids_that_grow_too_long_are_told() -> None:
+    assert names.instance_id_problem("a" * 50, "default", "n" * 7) is None
+    assert len(names.instance_id("a" * 50, 9999, "default", "n" * 7)) == 63
+    assert names.instance_id_problem("a" * 50, "n" * 6, "") is None
+    assert names.instance_id_problem("a" * 50, "default", "n" * 9) == (
+        f"the ids of `{'a' * 50}` on node `{'n' * 9}` are 2 characters too long"
+    )
+    assert names.instance_id_problem("a", "prod", "n" * 20) is None
+
+
+@pytest.mark.parametrize(
     ("agent", "namespace", "expected"),
     [("planner", "default", "planner"), ("planner", "prod", "prod/planner")],
 )

@@ -26,6 +26,7 @@ from meshd.domain.spec import (
     PromptSpec,
     ResourceSpec,
     ResultSpec,
+    SecretSpec,
     ToolSpec,
 )
 from meshd.domain.tags import ExtraTagDisallowed, MissingTag
@@ -93,6 +94,15 @@ PLAN = Plan(
             version="1.4.0",
             labels={"team": "travel", "origin": "x"},
             port=8000,
+            advertise="planner.example.org:80",
+            replicas=3,
+            process="trips",
+            env={
+                "MODE": "prod",
+                "KEY": SecretSpec(env="PLANNER_KEY"),
+                "CERT": SecretSpec(file="/project/cert"),
+            },
+            heartbeat_seconds=2.5,
             roots=("/project/src",),
             lifespan="trip.app:lifespan",
             objects=(
@@ -145,6 +155,24 @@ def test_places_are_left_out() -> None:
     plan = through_text(PLAN)
     assert "mesh.yaml" not in json.dumps(to_json(PLAN))
     assert plan.bindings[0].need.at("capability") is None
+
+
+def test_secrets_are_references() -> None:
+    (agent,) = to_json(PLAN)["agents"]
+    assert agent["env"] == {
+        "MODE": "prod",
+        "KEY": {"env": "PLANNER_KEY", "file": None},
+        "CERT": {"env": None, "file": "/project/cert"},
+    }
+
+
+def test_a_plan_from_before_there_were_replicas_means_one() -> None:
+    document: Any = to_json(PLAN)
+    for name in ("advertise", "replicas", "process", "env", "heartbeat_seconds"):
+        del document["agents"][0][name]
+    (agent,) = from_json(document).agents
+    assert (agent.advertise, agent.replicas, agent.process, agent.env) == ("", 1, None, {})
+    assert agent.heartbeat_seconds == 5.0
 
 
 def test_the_shape_of_a_binding() -> None:
@@ -229,6 +257,8 @@ KINDS = (
         ("agents.0.name", ..., "plan.agents[0].name: missing"),
         ("agents.0.port", True, "plan.agents[0].port: expected int, found True"),
         ("agents.0.labels.team", 1, "plan.agents[0].labels.team: expected str, found 1"),
+        ("agents.0.env.KEY.env", 1, "plan.agents[0].env.KEY.env: expected str, found 1"),
+        ("agents.0.env.KEY.value", "x", "plan.agents[0].env.KEY.value: unknown key"),
         ("agents.0.surprise", 1, "plan.agents[0].surprise: unknown key"),
         ("agents.0.origin", None, "plan.agents[0].origin: unknown key"),
         (

@@ -5,7 +5,7 @@ import pytest
 from meshd.diagnostics.codes import CODES
 from meshd.diagnostics.model import Diagnostic, Related, Severity
 from meshd.domain.resolve import OtherNamespace, VersionConstraintFailed
-from meshd.domain.spec import AgentSpec, CallSettings, MeshSpec
+from meshd.domain.spec import AgentSpec, CallSettings, MeshSpec, SecretSpec
 from meshd.plan.link import agent_graph, link
 from meshd.plan.model import AgentPlan, Binding, Eviction, Plan, ProviderRef, ToolPlan
 from meshd.plan.order import start_order
@@ -290,3 +290,31 @@ def test_a_cycle_through_ten_thousand_tools_is_found() -> None:
     assert [d.code for d in found] == ["M302"]
     assert found[0].message.startswith("required needs form a cycle: `a0.t0 → a1.t1 → ")
     assert found[0].message.endswith(" → a10.t10 → 9988 more → a99.t9999 → a0.t0`")
+
+
+def test_the_plan_says_how_an_agent_runs() -> None:
+    env = {"MODE": "prod", "KEY": SecretSpec(env="KEY", origin=at(3))}
+    spec = AgentSpec(
+        name="a",
+        host="::1",
+        port=8001,
+        advertise="planner",
+        replicas=2,
+        process="trips",
+        env=env,
+        heartbeat_seconds=1.0,
+    )
+    plan, problems = linked(mesh(spec))
+    assert problems == ()
+    assert plan.agents == (
+        AgentPlan(
+            name="a",
+            host="::1",
+            port=8001,
+            advertise="planner",
+            replicas=2,
+            process="trips",
+            env=env,
+            heartbeat_seconds=1.0,
+        ),
+    )
