@@ -7,48 +7,31 @@
 import argparse
 import gc
 import os
-import re
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from meshd import __version__
-from meshd.diagnostics.suggest import closest
+from meshd.cli import commands
+from meshd.cli.parser import (
+    Arguments,
+    Group,
+    Parser,
+    UsageError,
+    add_allow,
+    add_duration,
+    add_flag,
+    add_format,
+    add_paths,
+    add_state_dir,
+    add_tool,
+    add_verbose,
+)
 from meshd.errors import CallTimedOut, DaemonError, InvalidInput, MeshdError, NotReachable
-from meshd.settings import without_pydantic_plugins
 
 DONE, WRONG, TIMED_OUT, NOT_REACHABLE, USAGE, INTERNAL = 0, 1, 3, 4, 64, 70
 INTERRUPTED = 130
-
-Arguments = argparse.Namespace
-Command = Callable[[Arguments], int]
-
-
-class UsageError(Exception):
-    """The command line cannot be understood."""
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.hint = hint
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that raises instead of exiting, and knows what was meant."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise the usage error, with the name that comes nearest to a wrong one."""
-        choice = re.fullmatch(
-            r"argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)", message
-        )
-        if choice is None:
-            raise UsageError(message, f"see `{self.prog} --help`")
-        argument, word, known = choice.groups()
-        near = closest(word, re.findall(r"[\w-]+", known))
-        what = "a command" if argument == "COMMAND" else f"a value of `{argument}`"
-        hint = f"did you mean `{near}`?" if near else f"known: {known.replace(chr(39), '')}"
-        raise UsageError(f"`{word}` is not {what}", hint)
 
 
 def parser() -> Parser:
@@ -59,50 +42,127 @@ def parser() -> Parser:
         allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=f"meshd {__version__}")
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-
-    def add(name: str, run: Command, text: str) -> Parser:
-        made: Parser = commands.add_parser(
-            name, help=text[0].lower() + text[1:].rstrip("."), description=text, allow_abbrev=False
+    group = Group(top)
+    _add_run(
+        group.add(
+            "run", commands.run, "Check the manifests and serve the mesh until it is stopped."
         )
-        made.set_defaults(run=run)
-        return made
-
-    _add_run(add("run", _run, "Check the manifests and serve the mesh until it is stopped."))
-    validate = add("validate", _validate, "Check manifests without importing the code they name.")
-    _add_paths(validate)
-    _add_format(validate)
-    inputs = add("inputs", _inputs, "List the variables and files that the manifests ask for.")
-    _add_paths(inputs)
-    _add_format(inputs)
-    explain = add("explain", _explain, "Show each setting of a tool and the place that set it.")
-    _add_tool(explain)
-    _add_paths(explain)
-    _add_format(explain)
-    add("schema", _schema, "Print the JSON Schema of the manifest language.")
-    listing = add("list", _list, "Show the agents, tools and edges of the running mesh.")
-    _add_state_dir(listing)
-    _add_format(listing)
-    _add_call(add("call", _call, "Call a tool of the running mesh and print its answer."))
-    stop = add("stop", _stop, "Stop the running mesh: take no new calls, finish the rest.")
-    _add_state_dir(stop)
-    stop.add_argument(
-        "--timeout", default="30s", metavar="DURATION", help="how long to wait for its end (30s)"
     )
-    registry = commands.add_parser(
-        "registry",
-        help="the registry that instances find each other by",
-        description="The registry that instances find each other by.",
-        allow_abbrev=False,
-    )
-    parts = registry.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_manifests(group)
+    _add_mesh(group)
+    agent = group.group("agent", "One agent without a daemon.")
+    _add_agent(agent.add("run", commands.run_agent, "Serve one instance of an agent."))
+    registry = group.group("registry", "The registry that instances find each other by.")
     text = "Serve the registry alone, in the foreground, until it is stopped."
-    serve: Parser = parts.add_parser(
-        "serve", help=text[0].lower() + text[1:].rstrip("."), description=text, allow_abbrev=False
-    )
-    serve.set_defaults(run=_serve_registry)
-    _add_registry(serve)
+    _add_registry(registry.add("serve", commands.serve_registry, text))
     return top
+
+
+def _add_manifests(group: Group) -> None:
+    """Add the commands that need no daemon."""
+    text = "Check manifests without importing the code they name."
+    validate = group.add("validate", commands.validate, text)
+    add_paths(validate)
+    add_format(validate)
+    text = "List the variables and files that the manifests ask for."
+    inputs = group.add("inputs", commands.inputs, text)
+    add_paths(inputs)
+    add_format(inputs)
+    text = "Show each setting of a tool and the place that set it."
+    explain = group.add("explain", commands.explain, text)
+    add_tool(explain)
+    add_paths(explain)
+    add_format(explain)
+    group.add("schema", commands.schema, "Print the JSON Schema of the manifest language.")
+
+
+def _add_mesh(group: Group) -> None:
+    """Add the commands that speak to a daemon."""
+    text = "Show the agents, tools and edges of the running mesh."
+    listing = group.add("list", commands.list_mesh, text)
+    add_state_dir(listing)
+    add_format(listing)
+    text = "Show how each instance of the running mesh fares, and why."
+    status = group.add("status", commands.status, text)
+    add_state_dir(status)
+    add_format(status)
+    text = "Print what instances have printed, also when the mesh does not run any more."
+    _add_logs(group.add("logs", commands.logs, text))
+    _add_call(
+        group.add("call", commands.call, "Call a tool of the running mesh, print its answer.")
+    )
+    text = "Wait until the mesh is ready: every agent serves, every required need is resolved."
+    wait = group.add("wait", commands.wait, text)
+    wait.add_argument(
+        "--for",
+        dest="what",
+        choices=("ready",),
+        default="ready",
+        help="what to wait for (ready)",
+    )
+    add_duration(wait, "--timeout", "30s", "how long to wait")
+    add_state_dir(wait)
+    text = "Apply what the manifests say now, and say what came of it."
+    reload = group.add("reload", commands.reload, text)
+    add_state_dir(reload)
+    add_format(reload)
+    text = "Replace the processes of an agent by new ones, without an interruption."
+    restart = group.add("restart", commands.restart, text)
+    restart.add_argument("agent", metavar="AGENT", help="AGENT, or NAMESPACE/AGENT")
+    add_state_dir(restart)
+    text = "Stop the running mesh: take no new calls, finish the rest."
+    stop = group.add("stop", commands.stop, text)
+    add_state_dir(stop)
+    add_duration(stop, "--timeout", "30s", "how long to wait for its end")
+
+
+def _add_run(command: Parser) -> None:
+    add_paths(command)
+    add_state_dir(command)
+    add_allow(command)
+    add_duration(command, "--grace", "10s", "how long requests may finish when the mesh stops")
+    text = "start although required needs have no provider; their tools answer an error"
+    add_flag(command, "--allow-unresolved", text)
+    command.add_argument(
+        "--registry-port",
+        type=int,
+        default=None,
+        metavar="PORT",
+        help="port of the mesh's own registry; 0 is any free one (8000 if it is free)",
+    )
+    add_flag(command, "--in-process", "run everything in this one process, for a debugger")
+    add_flag(command, "--detach", "return as soon as the mesh is ready")
+    # What `--detach` starts: the output of instances is in files of their own already.
+    command.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)
+    text = "let agents listen beyond loopback, where everybody who can connect may call them"
+    add_flag(command, "--insecure", text)
+    add_verbose(command)
+
+
+def _add_agent(command: Parser) -> None:
+    command.add_argument("agent", metavar="NAME", help="AGENT, or NAMESPACE/AGENT")
+    command.add_argument(
+        "-f",
+        "--file",
+        dest="paths",
+        nargs="+",
+        action="extend",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="manifest files or folders; `-` is standard input; may be given again",
+    )
+    command.add_argument(
+        "--registry",
+        default="",
+        metavar="URL",
+        help="the registry to join (the manifests', or MCP_MESH_REGISTRY_URL)",
+    )
+    add_allow(command)
+    add_duration(command, "--grace", "10s", "how long requests may finish when the agent stops")
+    text = "let the agent listen beyond loopback, where everybody who can connect may call it"
+    add_flag(command, "--insecure", text)
+    add_verbose(command)
 
 
 def _add_registry(command: Parser) -> None:
@@ -116,175 +176,36 @@ def _add_registry(command: Parser) -> None:
         metavar="STORE",
         help="`sqlite:///PATH`, or `memory` (registry.sqlite in the state directory)",
     )
-    _add_state_dir(command)
-    command.add_argument(
-        "--insecure",
-        action="store_true",
-        help="listen beyond loopback, where everybody who can connect may register",
-    )
-    command.add_argument("-v", "--verbose", action="store_true", help="log more")
+    add_state_dir(command)
+    text = "listen beyond loopback, where everybody who can connect may register"
+    add_flag(command, "--insecure", text)
+    add_verbose(command)
 
 
-def _add_run(command: Parser) -> None:
-    _add_paths(command)
-    _add_state_dir(command)
+def _add_logs(command: Parser) -> None:
     command.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="PATTERN",
-        help="what may be imported besides meshd.toml, such as `trip.*`; may be given again",
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="agents, instances, or `registry` (everything that has printed)",
     )
     command.add_argument(
-        "--grace",
-        default="10s",
-        metavar="DURATION",
-        help="how long requests may finish when the mesh stops (10s)",
+        "-n", "--lines", type=int, default=50, metavar="COUNT", help="how many last lines (50)"
     )
     command.add_argument(
-        "--allow-unresolved",
-        action="store_true",
-        help="start although required needs have no provider; their tools answer an error",
+        "-f", "--follow", action="store_true", help="go on with new lines until Ctrl-C"
     )
-    command.add_argument(
-        "--registry-port",
-        type=int,
-        default=None,
-        metavar="PORT",
-        help="port of the mesh's own registry; 0 is any free one (8000 if it is free)",
-    )
-    command.add_argument(
-        "--in-process",
-        action="store_true",
-        help="run everything in this one process, for a debugger",
-    )
-    command.add_argument(
-        "--detach", action="store_true", help="return as soon as the mesh is ready"
-    )
-    command.add_argument(
-        "--insecure",
-        action="store_true",
-        help="let agents listen beyond loopback, where everybody who can connect may call them",
-    )
-    command.add_argument("-v", "--verbose", action="store_true", help="log more")
+    add_state_dir(command)
+    add_format(command, "how to print; json is an object in each line (text)")
 
 
 def _add_call(command: Parser) -> None:
-    _add_tool(command)
+    add_tool(command)
     command.add_argument("arguments", nargs="*", metavar="KEY=VALUE", help="arguments of the tool")
     command.add_argument("--json", default="", metavar="OBJECT", help="arguments as a JSON object")
-    command.add_argument(
-        "--timeout", default="60s", metavar="DURATION", help="how long to wait (60s)"
-    )
-    _add_state_dir(command)
-    _add_format(command)
-
-
-def _add_paths(command: Parser) -> None:
-    command.add_argument(
-        "paths",
-        nargs="+",
-        type=Path,
-        metavar="PATH",
-        help="manifest files or folders; `-` is standard input",
-    )
-
-
-def _add_tool(command: Parser) -> None:
-    command.add_argument("tool", metavar="TOOL", help="AGENT.TOOL, or NAMESPACE/AGENT.TOOL")
-
-
-def _add_format(command: Parser) -> None:
-    command.add_argument(
-        "--format", choices=("text", "json"), default="text", help="how to print (text)"
-    )
-
-
-def _add_state_dir(command: Parser) -> None:
-    command.add_argument(
-        "--state-dir",
-        type=Path,
-        default=Path(".meshd"),
-        metavar="FOLDER",
-        help="where the daemon keeps its state (.meshd)",
-    )
-
-
-def _run(given: Arguments) -> int:
-    from meshd.cli import run
-
-    options = run.Options(
-        state_dir=given.state_dir,
-        allow=tuple(given.allow),
-        grace=given.grace,
-        registry_port=given.registry_port,
-        allow_unresolved=given.allow_unresolved,
-        insecure=given.insecure,
-        in_process=given.in_process,
-        detach=given.detach,
-        verbose=given.verbose,
-    )
-    return run.run(given.paths, options)
-
-
-def _validate(given: Arguments) -> int:
-    without_pydantic_plugins()
-    from meshd.cli import validate
-
-    return validate.validate(given.paths, given.format)
-
-
-def _inputs(given: Arguments) -> int:
-    from meshd.cli import validate
-
-    return validate.inputs(given.paths, given.format)
-
-
-def _explain(given: Arguments) -> int:
-    from meshd.cli import explain
-
-    return explain.explain(given.tool, given.paths, given.format)
-
-
-def _schema(_: Arguments) -> int:
-    from meshd.cli.output import show
-    from meshd.manifest.schema import schema_text
-
-    show(schema_text().rstrip("\n"))
-    return DONE
-
-
-def _list(given: Arguments) -> int:
-    from meshd.cli import mesh
-
-    return mesh.show_mesh(given.state_dir, given.format)
-
-
-def _call(given: Arguments) -> int:
-    from meshd.cli import call
-
-    request = call.Request(given.tool, tuple(given.arguments), given.json, given.timeout)
-    return call.call(request, given.state_dir, given.format)
-
-
-def _stop(given: Arguments) -> int:
-    from meshd.cli import mesh
-
-    return mesh.stop(given.state_dir, given.timeout)
-
-
-def _serve_registry(given: Arguments) -> int:
-    from meshd.cli import registry
-    from meshd.daemon.registry import RegistryOptions
-
-    options = RegistryOptions(
-        host=given.host,
-        port=given.port,
-        store=given.store,
-        state_dir=given.state_dir,
-        insecure=given.insecure,
-    )
-    return registry.serve(options, verbose=given.verbose)
+    add_duration(command, "--timeout", "60s", "how long to wait")
+    add_state_dir(command)
+    add_format(command)
 
 
 def main() -> None:
@@ -337,9 +258,11 @@ def execute(arguments: Sequence[str]) -> int:
 def understood(words: Sequence[str]) -> Arguments:
     """Return what the command line says, or raise `UsageError`."""
     given, rest = parser().parse_known_args(words)
-    # argparse takes positional words in one run only; tools take theirs anywhere.
-    if given.run is _call and not any(word.startswith("-") for word in rest):
-        given.arguments += rest
+    given.words = tuple(words)
+    # argparse takes positional words in one run only; these commands take theirs anywhere.
+    anywhere = {commands.call: "arguments", commands.logs: "names"}
+    if given.run in anywhere and not any(word.startswith("-") for word in rest):
+        getattr(given, anywhere[given.run]).extend(rest)
     elif rest:
         option = next((word for word in rest if word.startswith("-")), rest[0])
         raise UsageError(f"`{option}` is not an option here", "see `meshd COMMAND --help`")

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import httpx2
-
 from meshd.cli.output import fail, say, show, show_json
+from meshd.cli.standing import rows
 from meshd.cli.target import BadRequest, require_tool, split_target
 from meshd.cli.values import seconds
 from meshd.daemon.client import AdminClient
 from meshd.domain.names import agent_key
 from meshd.domain.spec import JsonValue
 from meshd.errors import CallTimedOut, ToolFailed
-from meshd.runtime.client import call_tool
+from meshd.runtime.client import McpClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,11 @@ def call(request: Request, state_directory: Path, style: str) -> int:
     timeout_seconds = seconds(request.timeout, "--timeout")
     admin = AdminClient(state_directory)
     agent, tool = split_target(request.tool)
-    endpoint = find_endpoint(admin.mesh(), agent, tool)
+    mesh = admin.mesh()
+    require_running(mesh, agent, tool)
+    endpoint = ready_endpoint(mesh, agent)
+    if endpoint is None:
+        raise BadRequest(f"agent `{agent}` is not ready{_why(admin, agent)}")
     found = admin.tool(agent, tool) or {}
     arguments = read_arguments(request, found.get("inputSchema", {}))
     try:
@@ -54,18 +57,44 @@ def call(request: Request, state_directory: Path, style: str) -> int:
 async def _call(
     endpoint: str, tool: str, arguments: dict[str, JsonValue], timeout_seconds: float
 ) -> JsonValue:
-    timeout = httpx2.Timeout(timeout_seconds)
-    # The endpoint is on this machine, so proxies of the environment are of no use.
-    async with httpx2.AsyncClient(timeout=timeout, trust_env=False) as http:
-        return await call_tool(http, endpoint, tool, arguments, on_progress=say)
+    async with McpClient() as client:
+        return await client.call(
+            endpoint, tool, arguments, timeout_seconds=timeout_seconds, on_progress=say
+        )
 
 
-def find_endpoint(mesh: dict[str, Any], agent: str, tool: str) -> str:
-    """Return the endpoint of the agent's first instance, or say what comes nearest."""
-    agents = {agent_key(entry["name"], entry["namespace"]): entry for entry in mesh["agents"]}
-    tools = {key: [known["name"] for known in entry["tools"]] for key, entry in agents.items()}
+def require_running(mesh: dict[str, Any], agent: str, tool: str) -> None:
+    """Raise an error that says what comes nearest, unless there is such a tool."""
+    tools = {
+        agent_key(each["name"], each["namespace"]): [known["name"] for known in each["tools"]]
+        for each in mesh["agents"]
+    }
     require_tool(tools, agent, tool, where="runs here")
-    return agents[agent]["instances"][0]["endpoint"]
+
+
+def ready_endpoint(mesh: dict[str, Any], agent: str) -> str | None:
+    """Return the endpoint of the agent's first instance that is ready, or None."""
+    return next(
+        (
+            instance["endpoint"]
+            for each in mesh["agents"]
+            if agent_key(each["name"], each["namespace"]) == agent
+            for instance in each["instances"]
+            if instance["status"] == "ready"
+        ),
+        None,
+    )
+
+
+def _why(admin: AdminClient, agent: str) -> str:
+    """Return how each instance of an agent fares instead."""
+    found = [row for row in rows(admin.status()) if row.agent == agent]
+    told = (
+        f"{f'`{row.instance}`' if row.instance else 'it'} is {row.status}"
+        + (f" ({row.why})" if row.why else "")
+        for row in found
+    )
+    return "".join(f"; {text}" for text in told)
 
 
 def read_arguments(request: Request, schema: dict[str, Any]) -> dict[str, JsonValue]:

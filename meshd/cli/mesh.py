@@ -1,7 +1,7 @@
-"""`meshd list` and `meshd stop`, and the table of a mesh that `meshd run` prints as well."""
+"""`meshd list`, and the table of a mesh that `meshd run` prints as well."""
 
-import asyncio
-from collections.abc import Iterable
+import shlex
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +9,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from meshd.cli.output import fail, say, show_json
-from meshd.cli.values import seconds
-from meshd.clock import SystemClock
-from meshd.daemon.admin import Administered
+from meshd.cli.output import show_json
 from meshd.daemon.client import AdminClient
 from meshd.daemon.stages import Stage
 from meshd.domain.names import agent_key
 
 WIDTH_WITHOUT_TERMINAL = 120
 DEFAULT_STATE = Path(".meshd")
+
+FindTool = Callable[[str, str], Mapping[str, Any] | None]
+"""Returns the schemas of an agent's tool."""
 
 
 def show_mesh(state_directory: Path, style: str) -> int:
@@ -46,15 +46,21 @@ def print_mesh(mesh: dict[str, Any], out: Console) -> None:
     edges = Table("consumer", "need", "", "provider", box=None, pad_edge=False)
     for agent in mesh["agents"]:
         key = agent_key(agent["name"], agent["namespace"])
-        for instance in agent["instances"]:
+        instances = agent["instances"]
+        if not instances:
+            agents.add_row(escape(key), agent["version"], agent["status"], "-")
+        for instance in instances:
+            name = key if len(instances) == 1 else instance["id"]
             endpoint = f"{instance['endpoint']}/mcp"
-            agents.add_row(escape(key), agent["version"], instance["status"], endpoint)
+            agents.add_row(escape(name), agent["version"], instance["status"], endpoint)
         for tool in agent["tools"]:
             capability = tool["capability"] or "-"
             tags = escape(" ".join(tool["tags"]))
             tools.add_row(escape(f"{key}.{tool['name']}"), capability, tool["version"], tags)
         for need in agent["needs"]:
-            providers = ", ".join(f"{p['agent']}.{p['tool']}" for p in need["providers"])
+            # Instances of one agent are one provider.
+            found = dict.fromkeys(f"{p['agent']}.{p['tool']}" for p in need["providers"])
+            providers = ", ".join(found)
             consumer = f"{key}.{need['tool']} ({need['parameter']})"
             edges.add_row(
                 escape(consumer), need["capability"], "->", escape(providers or need["status"])
@@ -65,55 +71,51 @@ def print_mesh(mesh: dict[str, Any], out: Console) -> None:
             out.print()
 
 
-def announce_mesh(mesh: Administered, stages: Iterable[Stage], state_directory: Path) -> None:
-    """Print the mesh that has just started, how to call it, and how long each stage took."""
+def announce_mesh(
+    view: dict[str, Any],
+    tool: FindTool,
+    state_directory: Path,
+    *,
+    stages: Iterable[Stage] = (),
+    process: str = "",
+) -> None:
+    """Print the mesh that has just started, how long each stage took, and how to go on.
+
+    `process` says where it runs, unless it is this process, which Ctrl-C stops as well.
+    """
     out = console()
-    view = mesh.view()
     print_mesh(view, out)
     times = "   ".join(f"{stage.name} {stage.seconds * 1000:,.0f} ms" for stage in stages)
-    state = "" if state_directory == DEFAULT_STATE else f" --state-dir {state_directory}"
-    for line in (
-        f"started:      {times}",
-        f"call a tool:  {example_call(mesh, view)}{state}",
-        f"stop:         Ctrl-C, or `meshd stop{state}`",
+    state = state_option(state_directory)
+    for name, text in (
+        ("started", times),
+        ("running", process),
+        ("call a tool", f"{example_call(view, tool)}{state}"),
+        ("stop", f"{'' if process else 'Ctrl-C, or '}`meshd stop{state}`"),
     ):
-        out.print(escape(line), soft_wrap=True)
+        if text:
+            out.print(escape(f"{name + ':':13} {text}"), soft_wrap=True)
 
 
-def example_call(mesh: Administered, view: dict[str, Any]) -> str:
+def state_option(state_directory: Path) -> str:
+    """Return the option that names the state directory, unless it is the default."""
+    return (
+        ""
+        if state_directory == DEFAULT_STATE
+        else f" --state-dir {shlex.quote(str(state_directory))}"
+    )
+
+
+def example_call(view: dict[str, Any], tool: FindTool) -> str:
     """Return a command that calls the tool with most needs, with its required arguments."""
     most, command = -1, "meshd call AGENT.TOOL"
     for agent in view["agents"]:
         key = agent_key(agent["name"], agent["namespace"])
-        for tool in agent["tools"]:
-            needs = sum(need["tool"] == tool["name"] for need in agent["needs"])
+        for each in agent["tools"]:
+            needs = sum(need["tool"] == each["name"] for need in agent["needs"])
             if needs > most:
-                found = mesh.tool(key, tool["name"]) or {}
+                found = tool(key, each["name"]) or {}
                 required = found.get("inputSchema", {}).get("required", ())
                 arguments = "".join(f" {name}={name.upper()}" for name in required)
-                most, command = needs, f"meshd call {key}.{tool['name']}{arguments}"
+                most, command = needs, f"meshd call {key}.{each['name']}{arguments}"
     return command
-
-
-def stop(state_directory: Path, timeout: str) -> int:
-    """Ask the daemon to stop and wait for its end."""
-    timeout_seconds = seconds(timeout, "--timeout")
-    pid = AdminClient(state_directory).stop()
-    clock = SystemClock()
-    deadline = clock.monotonic() + timeout_seconds
-    while is_alive(pid):
-        if clock.monotonic() > deadline:
-            fail(f"process {pid} has not ended within {timeout}")
-            return 3
-        asyncio.run(clock.sleep(0.05))
-    say(f"stopped (process {pid})")
-    return 0
-
-
-def is_alive(pid: int) -> bool:
-    """Say whether a process lives; one that has ended but was not waited for does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"

@@ -3,11 +3,25 @@
 import json
 import os
 import sys
+import zlib
 from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
 from meshd.diagnostics.model import Diagnostic
 from meshd.settings import from_environment
+
+NAME_COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_green")
+_CODES = (36, 32, 33, 34, 35, 96, 92)
+
+
+def name_colour(name: str) -> int:
+    """Return which of the colours a name has, wherever it is printed."""
+    return zlib.crc32(name.encode()) % len(NAME_COLOURS)
+
+
+def painted(name: str) -> str:
+    """Return a name in its colour, for terminals."""
+    return f"\x1b[{_CODES[name_colour(name)]}m{name}\x1b[0m"
 
 
 def is_colourful(stream: IO[str]) -> bool:

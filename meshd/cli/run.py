@@ -6,16 +6,21 @@ import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from meshd.cli.output import report, say
+from meshd.cli.patience import saying
 from meshd.cli.values import seconds
 from meshd.clock import SystemClock
+from meshd.daemon.options import RunOptions
 from meshd.daemon.source import Source
 from meshd.daemon.stages import Stages
 from meshd.daemon.state import StateDirectory
 from meshd.errors import InvalidInput
 from meshd.settings import Settings, from_environment, prepare_fastmcp
+
+if TYPE_CHECKING:
+    from meshd.cli.audience import PlainAudience
 
 INTERRUPTED = 2
 """SIGINT, as a number."""
@@ -32,25 +37,26 @@ class Options:
     allow_unresolved: bool
     insecure: bool
     in_process: bool
-    detach: bool
+    detached: bool
     verbose: bool
 
 
 def run(paths: list[Path], options: Options) -> int:
     """Check the manifests and serve the mesh; return the exit status."""
-    grace_seconds = seconds(options.grace, "--grace")
     settings = from_environment()
+    given = _run_options(options, settings)
     source = Source(paths, options.allow, settings.environment, sys.stdin.buffer)
-    if options.detach:
-        from meshd.cli.detach import run_detached
-
-        return run_detached(options.state_dir)
     prepare_fastmcp()
     configure_logging(verbose=options.verbose)
+    stages = Stages(SystemClock())
     try:
         with StateDirectory(options.state_dir).held() as state:
-            serving = _serving(source, state, options, settings, grace_seconds)
-            number = _run_loop(serving, in_process=options.in_process)
+            audience = _audience(source, stages, options)
+            try:
+                with saying(lambda: audience.starting):
+                    number = _serve(source, state, given, audience, stages, options)
+            finally:
+                audience.close()
     except InvalidInput as error:
         report(error.diagnostics, source.texts, "text")
         return 1
@@ -58,18 +64,9 @@ def run(paths: list[Path], options: Options) -> int:
     return status_of_end(number)
 
 
-def _serving(
-    source: Source,
-    state: StateDirectory,
-    options: Options,
-    settings: Settings,
-    grace_seconds: float,
-) -> Coroutine[Any, Any, int | None]:
-    from meshd.cli.audience import PlainAudience
-    from meshd.daemon.options import RunOptions
-
-    given = RunOptions(
-        grace_seconds=grace_seconds,
+def _run_options(options: Options, settings: Settings) -> RunOptions:
+    return RunOptions(
+        grace_seconds=seconds(options.grace, "--grace"),
         allow_unresolved=options.allow_unresolved,
         registry_port=options.registry_port,
         registry_url=settings.registry_url,
@@ -78,25 +75,40 @@ def _serving(
         verbose=options.verbose,
         debounce_seconds=settings.debounce_seconds,
     )
-    stages = Stages(SystemClock())
-    audience = PlainAudience(source, stages, options.state_dir, verbose=options.verbose)
-    if options.in_process:
-        from meshd.daemon.in_process import run_in_process
-
-        return run_in_process(source, state, given, audience, stages)
-    from meshd.daemon.lifecycle import run_daemon
-
-    return run_daemon(source, state, given, audience, stages)
 
 
-def _run_loop(serving: Coroutine[Any, Any, int | None], *, in_process: bool) -> int | None:
+def _audience(source: Source, stages: Stages, options: Options) -> "PlainAudience":
+    """Return what draws on a terminal, or prints lines: also for a debugger, which needs it."""
+    from meshd.cli.audience import PlainAudience
+    from meshd.cli.live import LiveAudience, Terminal, wants_live_view
+
+    terminal = Terminal(stderr=True, highlight=False)
+    if wants_live_view(terminal, plain=options.verbose or options.in_process):
+        return LiveAudience(source, stages, options.state_dir, terminal)
+    return PlainAudience(source, stages, options.state_dir, until_ready=options.detached)
+
+
+def _serve(
+    source: Source,
+    state: StateDirectory,
+    given: RunOptions,
+    audience: "PlainAudience",
+    stages: Stages,
+    options: Options,
+) -> int | None:
     """Run on asyncio's own loop, or on uvloop where this process answers calls itself."""
-    runner: Callable[[Coroutine[Any, Any, int | None]], int | None] = asyncio.run
-    if in_process:
+    runner: Callable[[Coroutine[Any, Any, int | None]], int | None]
+    if options.in_process:
         import uvloop
 
-        runner = uvloop.run
-    return runner(serving)
+        from meshd.daemon.in_process import run_in_process
+
+        runner, serving = uvloop.run, run_in_process
+    else:
+        from meshd.daemon.lifecycle import run_daemon
+
+        runner, serving = asyncio.run, run_daemon
+    return runner(serving(source, state, given, audience, stages))
 
 
 def status_of_end(number: int | None) -> int:
@@ -104,10 +116,17 @@ def status_of_end(number: int | None) -> int:
     return 128 + number if number == INTERRUPTED else 0
 
 
+class _StandardError(logging.Handler):
+    """Prints where standard error is now: what draws on a terminal takes its place meanwhile."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(self.format(record))
+
+
 def configure_logging(*, verbose: bool) -> None:
     """Log to standard error: what goes wrong, and with `verbose` what goes on."""
     logging.basicConfig(
-        stream=sys.stderr,
+        handlers=[_StandardError()],
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
     )

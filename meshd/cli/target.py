@@ -26,11 +26,12 @@ def require_tool(
     `tools` are the names of tools by agent key; `where` says in which mesh they are.
     """
     if agent not in tools:
-        raise BadRequest(f"no agent `{agent}` {where}{_meant(agent, tools)}")
+        raise BadRequest(f"no agent `{agent}` {where}{meant(agent, tools)}")
     if tool not in tools[agent]:
-        raise BadRequest(f"agent `{agent}` has no tool `{tool}`{_meant(tool, tools[agent])}")
+        raise BadRequest(f"agent `{agent}` has no tool `{tool}`{meant(tool, tools[agent])}")
 
 
-def _meant(word: str, known: Iterable[str]) -> str:
+def meant(word: str, known: Iterable[str]) -> str:
+    """Return an ending for an error that names what comes nearest to a wrong name, if anything."""
     near = closest(word, known)
     return f"; did you mean `{near}`?" if near else ""

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from meshd.cli.mesh import console, example_call, is_alive, print_mesh, stop
+from meshd.cli.control import is_alive, stop
+from meshd.cli.mesh import console, example_call, print_mesh
 from meshd.daemon.client import AdminClient
 
 VIEW: dict[str, Any] = {
@@ -56,8 +57,8 @@ def test_the_tables_show_namespaces_and_do_not_read_markup(
 
 
 def test_the_example_calls_a_tool_with_its_required_arguments() -> None:
-    assert example_call(FakeMesh(), VIEW) == "meshd call west/shop.buy item=ITEM number=NUMBER"
-    assert example_call(FakeMesh(), {"agents": []}) == "meshd call AGENT.TOOL"
+    assert example_call(VIEW, FakeMesh().tool) == "meshd call west/shop.buy item=ITEM number=NUMBER"
+    assert example_call({"agents": []}, FakeMesh().tool) == "meshd call AGENT.TOOL"
 
 
 @pytest.mark.parametrize(("timeout", "status"), [("2s", 0), ("0s", 3)])

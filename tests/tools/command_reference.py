@@ -34,7 +34,11 @@ def _below(name: str, command: Command) -> Iterator[tuple[str, Command]]:
 def _section(name: str, command: Command) -> Iterator[str]:
     usage = " ".join(command.format_usage().removeprefix("usage: ").split())
     yield from [f"## {name}", "", f"    {usage}", "", command.description or "", ""]
-    rows = [action for action in command._actions if action.dest != "help"]
+    rows = [
+        action
+        for action in command._actions
+        if action.dest != "help" and action.help != argparse.SUPPRESS
+    ]
     if rows:
         yield from ["| argument | meaning |", "|---|---|"]
         yield from (f"| `{_cell(_name(row))}` | {_cell(row.help or '')} |" for row in rows)
