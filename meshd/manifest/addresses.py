@@ -54,9 +54,10 @@ def advertised_problem(text: str) -> str | None:
 
 def registry_problem(text: str) -> str | None:
     """Say why this is not the address of a registry: scheme, host and port, and no more."""
+    if any(c.isspace() or not c.isprintable() for c in text):
+        return "it holds a space or a control character"  # which `urlsplit` would remove
     try:
         parts = urlsplit(text)
-        port = parts.netloc.rpartition("@")[2].rpartition("]")[2].partition(":")[2]
         host = parts.hostname or ""
     except ValueError:
         return "it is no URL"
@@ -68,7 +69,8 @@ def registry_problem(text: str) -> str | None:
         return "nothing may follow host and port"
     if problem := host_problem(host):
         return problem
-    return _port_problem(port) if ":" in parts.netloc.rpartition("]")[2] else None
+    _, colon, port = parts.netloc.rpartition("]")[2].partition(":")
+    return _port_problem(port) if colon else None
 
 
 def _is_address(text: str) -> bool:

@@ -1,5 +1,7 @@
 """Agents of one mesh are told apart by port, and agree about the process that they share."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from meshd.diagnostics.model import Diagnostic, Related, Span
@@ -15,11 +17,19 @@ def listening(name: str, host: str, port: int, line: int = 1) -> AgentSpec:
     return AgentSpec(name=name, host=host, port=port, origins={"port": at(line)})
 
 
-def sharing(name: str, line: int = 1, **more: object) -> AgentSpec:
-    origins = {"process": at(line), **{key: at(line + 1) for key in more}}
-    if isinstance(env := more.get("env"), dict):
-        origins |= {f"env.{key}": at(line + 2) for key in env}
-    return AgentSpec(name=name, process="trips", origins=origins, **more)  # type: ignore[arg-type]
+def sharing(
+    name: str,
+    line: int = 1,
+    *,
+    replicas: int | None = None,
+    env: Mapping[str, str | SecretSpec] | None = None,
+) -> AgentSpec:
+    origins = {"process": at(line), **{f"env.{key}": at(line + 2) for key in env or ()}}
+    if replicas is not None:
+        origins["replicas"] = at(line + 1)
+    return AgentSpec(
+        name=name, process="trips", replicas=replicas or 1, env=env or {}, origins=origins
+    )
 
 
 def problems(*agents: AgentSpec) -> list[Diagnostic]:

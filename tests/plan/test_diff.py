@@ -71,7 +71,7 @@ OTHER: dict[str, tuple[object, str]] = {
 @pytest.mark.parametrize("name", OTHER)
 def test_any_other_difference_restarts(name: str) -> None:
     value, key = OTHER[name]
-    changed = replace(A, **{name: value})  # type: ignore[arg-type]
+    changed = replace(A, **{name: value})
     assert changes(running(A), running(changed)) == ProcessChanges(
         restarted={"a": (f"`a`: {key} changed",)}
     )
