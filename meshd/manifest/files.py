@@ -123,6 +123,13 @@ class ProjectInputs:
             raise NotReadable("it is not UTF-8") from None
         return text.removesuffix("\n").removesuffix("\r")
 
+    def is_file(self, path: str) -> bool:
+        """Say whether there is a file; one of a secret may be anywhere on the machine."""
+        try:
+            return stat.S_ISREG(Path(path).stat().st_mode)
+        except (OSError, ValueError):
+            return False
+
 
 def _unusable(path: Path) -> Diagnostic | None:
     """Return why nothing can be read at the path, or None."""

@@ -66,6 +66,10 @@ class Inputs(Protocol):
         """
         ...
 
+    def is_file(self, path: str) -> bool:
+        """Say whether there is a file at an absolute path, wherever that is."""
+        ...
+
 
 class Interpolation:
     """Turns nodes into plain values, and keeps what was asked for and what is wrong."""
@@ -86,6 +90,17 @@ class Interpolation:
                 self._shared[id(node)] = self._converted(node)
             return self._shared[id(node)]
         return self._converted(node)
+
+    def ask_for_variable(self, name: str, span: Span) -> None:
+        """Note that an environment variable is needed when the mesh runs, but not its value."""
+        is_set = self._inputs.variable(name) is not None
+        self.asked.append(Input(InputKind.ENV, name, None, True, span, is_set))
+
+    def ask_for_file(self, name: str, whole: str, span: Span) -> None:
+        """Note that a file is needed when the mesh runs, but not its text."""
+        self.files[whole] = None
+        is_set = self._inputs.is_file(whole)
+        self.asked.append(Input(InputKind.FILE, name, None, True, span, is_set))
 
     def _converted(self, node: Node) -> Any:
         # The depth of nodes is bounded by the reader, so recursion is safe here.

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from meshd.diagnostics.model import Diagnostic, has_errors, in_file_order
-from meshd.domain.spec import MeshSpec, SecretSpec
+from meshd.domain.spec import MeshSpec
+from meshd.manifest.documents import agents_of
 from meshd.manifest.files import STDIN, find_files, read_bytes
 from meshd.manifest.fold import fold
 from meshd.manifest.interpolate import Input, Inputs, Interpolation, Mode
@@ -19,7 +20,7 @@ from meshd.manifest.partial import Checked, bad_files, good_part, is_misread
 from meshd.manifest.read import File, read
 from meshd.manifest.rules import problems_between, problems_within
 from meshd.manifest.validate import validate
-from meshd.manifest.values import Later
+from meshd.manifest.variables import ask_for_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,8 @@ def combined(
     found = [*missing, *unread, *(problem for file in files for problem in file.diagnostics)]
     checked = [one for file in files for one in _checked(file, interpolation, project_root)]
     documents = [one.placed for one in checked if one.placed is not None]
+    for agent in agents_of(documents):
+        ask_for_secrets(agent.document.spec.env, agent.node, interpolation)
     whole = fold(documents, project_root)
     between = problems_between(documents, whole.agents)
     found += between
@@ -114,7 +117,7 @@ def combined(
     if not is_good:
         good = None if missing or has_errors(between) else good_part(checked)
         partial = None if good is None else fold(good, project_root)
-    looked_for = (Path(path).absolute() for path in (*interpolation.files, *_secret_files(whole)))
+    looked_for = (Path(path).absolute() for path in interpolation.files)
     return Manifests(
         mesh=whole if is_good else None,
         diagnostics=diagnostics,
@@ -138,15 +141,3 @@ def _checked(file: File, interpolation: Interpolation, project_root: str) -> lis
         misread = bool(file.diagnostics) and is_misread(file, index)
         found.append(Checked(node, placed, tuple(problems), misread))
     return found
-
-
-def _secret_files(mesh: MeshSpec) -> list[str]:
-    """Return the files that secrets are found in."""
-    return [
-        value.file
-        for agent in mesh.agents
-        for value in agent.env.values()
-        if isinstance(value, SecretSpec)
-        and value.file is not None
-        and not isinstance(value.file, Later)
-    ]

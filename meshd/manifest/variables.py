@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping
 
 from meshd.diagnostics.model import Diagnostic, Span
 from meshd.diagnostics.text import shortened
+from meshd.manifest.interpolate import Interpolation
 from meshd.manifest.model import SecretReference
 from meshd.manifest.nodes import Node, key_span, value_span
+from meshd.manifest.paths import absolute
 from meshd.manifest.values import Later
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -46,6 +48,21 @@ def variable_problems(env: Mapping[str, str | SecretReference], node: Node) -> I
                 span=value_span(node, *_ENV, name),
                 hint="remove it; no environment variable can hold it",
             )
+
+
+def ask_for_secrets(
+    env: Mapping[str, str | SecretReference], node: Node, interpolation: Interpolation
+) -> None:
+    """Note the secrets of the document's agent as inputs of the mesh."""
+    for name, value in env.items():
+        if isinstance(value, SecretReference):
+            if value.env and not isinstance(value.env, Later):
+                span = value_span(node, *_ENV, name, "env")
+                interpolation.ask_for_variable(value.env, span)
+            if value.file and not isinstance(value.file, Later):
+                whole = absolute(node.source.folder, value.file)
+                span = value_span(node, *_ENV, name, "file")
+                interpolation.ask_for_file(value.file, whole, span)
 
 
 def secret_problems(

@@ -34,6 +34,9 @@ class FakeInputs:
             raise NotReadable("it is not UTF-8")
         return text
 
+    def is_file(self, path: str) -> bool:
+        return path in self._files
+
 
 def manifests(
     texts: Mapping[str, str] | str,

@@ -193,6 +193,15 @@ def test_a_mesh_is_read_from_a_folder(folder: Path) -> None:
     assert (spec.roots, spec.description) == ((str(folder / "src"),), "hello")
 
 
+def test_a_file_of_a_secret_may_be_anywhere(folder: Path) -> None:
+    inputs = ProjectInputs({}, str(folder / "project"))
+    write("secrets/a")
+    Path("link").symlink_to("secrets/a")
+    found = [inputs.is_file(str(folder / name)) for name in ("secrets/a", "link", "secrets", "no")]
+    assert found == [True, True, False, False]
+    assert not inputs.is_file("a\0b")
+
+
 @pytest.mark.parametrize("name", ["a" * 300 + ".yaml", "a\0b.yaml"])
 def test_a_name_that_no_file_can_have_is_a_diagnostic(name: str) -> None:
     found, [problem] = find_files([name])

@@ -181,3 +181,30 @@ def test_an_aliased_value_is_asked_for_once() -> None:
     assert [one.name for one in result.inputs] == ["V"]
     assert result.mesh is not None
     assert result.mesh.agents[0].tools[0].version == "1.0.0"
+
+
+def test_secrets_are_inputs_whose_values_nobody_takes() -> None:
+    body = """\
+  env:
+    A: {env: KEY}
+    B: {env: "${env:WHICH}"}
+    C: {file: keys/c}
+    D: {file: /run/secrets/d}
+    E: {env: "${env:LATER}"}
+    F: {env: KEY, file: f}
+    G: {}
+"""
+    inputs = FakeInputs({"WHICH": "OTHER", "KEY": ""}, {"/run/secrets/d": None})
+    found = [
+        (i.kind, i.name, i.required, i.is_set, i.span.line) for i in agent(body, inputs).inputs
+    ]
+    assert found == [
+        (InputKind.ENV, "KEY", True, True, 6),
+        (InputKind.ENV, "OTHER", True, False, 7),
+        (InputKind.ENV, "WHICH", True, True, 7),
+        (InputKind.FILE, "keys/c", True, False, 8),
+        (InputKind.FILE, "/run/secrets/d", True, True, 9),
+        (InputKind.ENV, "LATER", True, False, 10),
+        (InputKind.ENV, "KEY", True, True, 11),
+        (InputKind.FILE, "f", True, False, 11),
+    ]
