@@ -10,6 +10,8 @@ MeshdError
 │   ├── MalformedRegistration  it cannot be read, or is too large
 │   ├── StaleIncarnation     a later start of the instance is registered
 │   └── RegistryFull         there is no room for it
+├── RegistryAway             the registry cannot be reached, or cannot answer now
+│   └── MalformedAnswer      it answers what the protocol does not say
 └── CallError                a call through the mesh failed
     ├── CallTimedOut         no answer within the call's time
     ├── Unavailable          no provider, or none that can be reached
@@ -79,6 +81,14 @@ class StaleIncarnation(RegistrationRefused):
 
 class RegistryFull(RegistrationRefused):
     """The registry has no room for a further registration."""
+
+
+class RegistryAway(MeshdError):
+    """The registry cannot be reached, or cannot answer now; nothing is torn down for that."""
+
+
+class MalformedAnswer(RegistryAway):
+    """The registry answers what the protocol does not say."""
 
 
 class CallError(MeshdError):

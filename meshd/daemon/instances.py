@@ -7,6 +7,7 @@ The one way to serve an agent, for a process of the daemon, for `meshd agent run
 import asyncio
 import contextlib
 import gc
+import random
 import socket
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from meshd.callables.agent import LoadedAgent
 from meshd.callables.failures import summary, users_traceback
 from meshd.clock import Clock
-from meshd.daemon.messages import EdgeView, Post, ProviderView, Registered, Report, Wired
+from meshd.daemon.messages import EdgeView, Post, Registered, Report, Wired
 from meshd.daemon.stages import Stages
 from meshd.daemon.wiring import edges_of, parts_of, plan_of
 from meshd.diagnostics.model import Diagnostic
@@ -22,8 +23,9 @@ from meshd.domain.spec import AgentSpec
 from meshd.errors import InvalidInput, LifespanFailed
 from meshd.runtime.agent import RunningAgent
 from meshd.runtime.client import McpClient
-from meshd.runtime.heartbeat import Heartbeat, RegistryState
-from meshd.runtime.membership import Membership
+from meshd.runtime.heartbeat import Callbacks, Heartbeat, RegistryState
+from meshd.runtime.membership import EdgeState, Membership
+from meshd.runtime.registration import Identity
 from meshd.runtime.registry_client import RegistryClient
 from meshd.runtime.workers import Workers
 
@@ -133,10 +135,30 @@ class Instances:
         """Begin to beat for each instance; the tasks end with the stack."""
         registry = await stack.enter_async_context(RegistryClient(self._registry_url))
         stack.push_async_callback(self._stop_beating)
-        for post in self._posts:
-            membership = Membership(self._agents[post.instance], client, self._agents)
-            self._heartbeats.append(self._heartbeat(post, membership, registry))
+        self._heartbeats = [self._heartbeat(post, client, registry) for post in self._posts]
         self._beating = [asyncio.ensure_future(beat.run()) for beat in self._heartbeats]
+
+    def _heartbeat(self, post: Post, client: McpClient, registry: RegistryClient) -> Heartbeat:
+        identity = Identity(
+            instance=post.instance,
+            incarnation=post.incarnation,
+            endpoint=post.endpoint,
+            interval_seconds=post.agent.heartbeat_seconds,
+        )
+
+        def wired(edges: tuple[EdgeState, ...]) -> None:
+            views = tuple(EdgeView.of(edge) for edge in edges)
+            self._report(Wired(instance=post.instance, edges=views))
+
+        def stands(state: RegistryState) -> None:
+            told = Registered(instance=post.instance, status=state.status, reason=state.reason)
+            self._report(told)
+
+        agent = self._agents[post.instance]
+        member = Membership(agent, identity, client, self._agents, wired)
+        callbacks = Callbacks(member.describe, member.read, member.apply, stands)
+        # No secret depends on the jitter.
+        return Heartbeat(identity, registry, callbacks, self._clock, random.Random())  # noqa: S311
 
     async def _stop_beating(self) -> None:
         for task in self._beating:

@@ -6,12 +6,13 @@ JSON; the process that runs user code answers in JSON, which is read strictly.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
 
 from meshd.callables.project import Project
 from meshd.diagnostics.model import Diagnostic
 from meshd.domain.signature import ToolSignature
 from meshd.domain.spec import AgentSpec
+from meshd.runtime.membership import EdgeState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,22 @@ class EdgeView:
     capability: str
     status: Literal["resolved", "unresolved", "waiting"]
     providers: tuple[ProviderView, ...] = ()
+
+    @classmethod
+    def of(cls, edge: EdgeState) -> Self:
+        """Return the view of a need as its instance has it wired."""
+        return cls(
+            tool=edge.tool,
+            parameter=edge.parameter,
+            capability=edge.capability,
+            status=edge.status,
+            providers=tuple(
+                ProviderView(
+                    agent=one.agent, instance=one.instance, endpoint=one.endpoint, tool=one.tool
+                )
+                for one in edge.providers
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

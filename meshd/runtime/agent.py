@@ -4,16 +4,17 @@ import contextlib
 import functools
 import logging
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from meshd.clock import Clock
 from meshd.errors import LifespanFailed
 from meshd.plan.model import AgentPlan
 from meshd.runtime.edge import Edge
-from meshd.runtime.http import base_url
 from meshd.runtime.http import serving as http_serving
 from meshd.runtime.offer import Offer, RunningOffer
 from meshd.runtime.probes import Serving, probe_routes
@@ -52,6 +53,8 @@ class RunningAgent:
         self.instance = instance
         self.serving = Serving()
         self.endpoint = ""
+        self.edges = edges
+        self._call_settings = {tool.spec.name: tool.spec.call for tool in plan.tools}
         self.tools = {
             name: RunningTool(
                 plan.key,
@@ -75,23 +78,34 @@ class RunningAgent:
         """Return the way for other agents in this process to call a tool of this one."""
         running = self.tools[tool]
         call = self._server.caller(running)
-        return InProcessUpstream(running.provider, call)
+        return InProcessUpstream(running.provider, call, self._call_settings[tool])
 
     @contextlib.asynccontextmanager
     async def running(
-        self, listener: socket.socket, clock: Clock, *, grace_seconds: float
+        self,
+        listeners: Sequence[socket.socket],
+        clock: Clock,
+        *,
+        endpoint: str,
+        grace_seconds: float,
     ) -> AsyncGenerator[None, None]:
-        """Serve on the socket while the block runs; it is closed at the end."""
-        host = listener.getsockname()[0]
-        self.endpoint = base_url(listener)
+        """Serve on the sockets while the block runs; they are closed at the end.
+
+        `endpoint` is the base URL that others are told.
+        """
+        self.endpoint = endpoint
         async with contextlib.AsyncExitStack() as stack:
             if self._lifespan is not None:
                 await self._enter_lifespan(stack, self._lifespan())
             routes = probe_routes(self.plan, self.tools, self.serving, clock)
-            app = await stack.enter_async_context(self._server.application(routes, (host,)))
+            app = await stack.enter_async_context(
+                self._server.application(routes, allowed_hosts(listeners, endpoint))
+            )
             self.serving.started = True
+            for edge in self.edges.values():
+                edge.begin_to_settle()
             server = await stack.enter_async_context(
-                http_serving(strict_headers(app), listener, clock, grace_seconds=grace_seconds)
+                http_serving(strict_headers(app), listeners, clock, grace_seconds=grace_seconds)
             )
             self._drain = functools.partial(server.drain, clock)
             yield
@@ -118,3 +132,15 @@ class RunningAgent:
             await lifespan.__aexit__(None, None, None)
         except Exception:
             logger.exception("the lifespan of agent %s raised at its end", self.plan.key)
+
+
+def allowed_hosts(listeners: Sequence[socket.socket], endpoint: str) -> tuple[str, ...]:
+    """Return the names by which the server may be called, besides those of loopback.
+
+    A server that listens on every address of its machine cannot know them: any will do.
+    """
+    bound = [listener.getsockname()[0] for listener in listeners]
+    if any(ip_address(host).is_unspecified for host in bound):
+        return ("*",)
+    advertised = urlsplit(endpoint).hostname
+    return (*bound, advertised) if advertised else tuple(bound)

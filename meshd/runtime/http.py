@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -13,6 +13,9 @@ from meshd.clock import Clock
 
 BACKLOG = 2048
 TICK_SECONDS = 0.01
+KEEP_ALIVE_SECONDS = 75
+"""How long idle connections stay: longer than clients keep theirs, so that no call meets its end.
+"""
 
 
 class Server(uvicorn.Server):
@@ -29,6 +32,8 @@ class Server(uvicorn.Server):
             log_level="warning",
             access_log=False,
             server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            backlog=BACKLOG,
         )
         super().__init__(config)
         config.load()
@@ -100,11 +105,14 @@ def base_url(listener: socket.socket) -> str:
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: ASGIApp, listener: socket.socket, clock: Clock, *, grace_seconds: float
+    app: ASGIApp, listeners: Sequence[socket.socket], clock: Clock, *, grace_seconds: float
 ) -> AsyncGenerator[Server, None]:
-    """Serve the application while the block runs, then drain; the socket is closed at the end."""
+    """Serve the application while the block runs, then drain; the sockets are closed at the end.
+
+    They are bound; those that do not listen yet will.
+    """
     server = Server(app, grace_seconds=grace_seconds)
-    await server.startup(sockets=[listener])
+    await server.startup(sockets=list(listeners))
     # Owned by this block; a TaskGroup would wrap what the block raises.
     loop = asyncio.ensure_future(server.main_loop())
     try:

@@ -21,6 +21,9 @@ from meshd.runtime.workers import Workers
 
 logger = logging.getLogger("meshd.tool")
 
+FOREIGN_ARGUMENTS = frozenset({"_trace_id", "_parent_span", "_mesh_headers"})
+"""What MCP Mesh's agents add to the arguments of a call, for themselves."""
+
 OnChunk = Callable[[int, JsonValue], Awaitable[None]]
 """Receives each chunk of a generator as it is made, with its number from 1."""
 
@@ -61,6 +64,8 @@ class RunningTool:
         self.body = body
         self.edges = edges
         self._workers = workers
+        self._unsettled = [edge for edge in edges.values() if not edge.settled]
+        self._foreign = FOREIGN_ARGUMENTS.difference(body.signature.input_schema["properties"])
         is_async = body.signature.mode.is_async
         self._proxies: dict[str, AsyncProxy | SyncProxy] = {
             parameter: AsyncProxy(edge) if is_async else SyncProxy(edge, workers)
@@ -86,6 +91,10 @@ class RunningTool:
             CallError: with `provider` set to this tool, whatever went wrong.
 
         """
+        if self._unsettled:
+            await self._settle()
+        if not self._foreign.isdisjoint(arguments):
+            arguments = {k: v for k, v in arguments.items() if k not in self._foreign}
         injected = self._injected()
         if given:
             injected.update(given)
@@ -108,6 +117,11 @@ class RunningTool:
             if ends_the_call(error):
                 raise
             raise self._failed(error) from error
+
+    async def _settle(self) -> None:
+        for edge in self._unsettled:
+            await edge.settle()
+        self._unsettled = [edge for edge in self._unsettled if not edge.settled]
 
     def _injected(self) -> dict[str, Any]:
         injected: dict[str, Any] = {}

@@ -1,136 +1,332 @@
 """The client against answers that servers may give."""
 
+import asyncio
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
-import httpx2
+import aiohttp
 import pytest
+from aiohttp import web
 
-from meshd.errors import CallError, CallTimedOut, ToolFailed
-from meshd.runtime.client import call_tool
+from meshd.clock import SystemClock
+from meshd.errors import ArgumentsRejected, CallError, CallTimedOut, ToolFailed, Unavailable
+from meshd.runtime import client as client_module
+from meshd.runtime.client import McpClient
+from tests.runtime.servers import free_endpoint, plain, raw, result_of, serving, stream
 
-Answer = Callable[[dict[str, Any]], httpx2.Response]
+Answer = Callable[[dict[str, Any]], web.Response]
+
+WRAPPED = {"fastmcp": {"wrap_result": True}}
+VERSION = "mcp-protocol-version"
+UNSUPPORTED = {
+    "jsonrpc": "2.0",
+    "id": "server-error",
+    "error": {
+        "code": -32600,
+        "message": "Bad Request: Unsupported protocol version: 2026-07-28. "
+        "Supported versions: 2024-11-05, 2025-03-26, 2025-06-18, 2025-11-25",
+    },
+}
 
 
-def plain(value: object, status: int = 200) -> httpx2.Response:
-    return httpx2.Response(status, json=value)
+class Server:
+    """Answers calls; notes headers and bodies."""
+
+    def __init__(self, answer: Answer, *, older: bool = False) -> None:
+        self.answer = answer
+        self.older = older
+        self.headers: list[dict[str, str]] = []
+        self.bodies: list[dict[str, Any]] = []
+
+    async def __call__(self, request: web.Request) -> web.Response:
+        self.headers.append({name.lower(): value for name, value in request.headers.items()})
+        if request.path != "/mcp":
+            return web.Response(status=404)
+        self.bodies.append(json.loads(await request.read()))
+        if self.older and VERSION in self.headers[-1]:
+            return plain(UNSUPPORTED, 400)
+        return self.answer(self.bodies[-1])
 
 
-def result_of(request: dict[str, Any], **result: Any) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": request["id"], "result": result}
+def answering(**result: Any) -> Answer:
+    return lambda request: plain(result_of(request, **result))
 
 
-def stream(*messages: object) -> httpx2.Response:
-    events = "".join(f"event: message\r\ndata: {json.dumps(m)}\r\n\r\n" for m in messages)
-    return httpx2.Response(200, text=events, headers={"content-type": "text/event-stream"})
-
-
-async def call(answer: Answer, seen: list[str] | None = None) -> Any:
-    def respond(request: httpx2.Request) -> httpx2.Response:
-        return answer(json.loads(request.content))
-
-    transport = httpx2.MockTransport(respond)
-    on_progress = None if seen is None else seen.append
-    async with httpx2.AsyncClient(transport=transport) as http:
-        return await call_tool(http, "http://agent", "tool", {"a": 1}, on_progress)
+async def call(answer: Answer, *, older: bool = False, **more: Any) -> Any:
+    async with serving(Server(answer, older=older)) as url, McpClient() as client:
+        return await client.call(url, "tool", {"a": 1}, **more)
 
 
 async def test_the_request_is_what_the_revision_demands() -> None:
-    sent: list[httpx2.Request] = []
-
-    def respond(request: httpx2.Request) -> httpx2.Response:
-        sent.append(request)
-        return plain(result_of(json.loads(request.content), structuredContent={"result": 1}))
-
-    async with httpx2.AsyncClient(transport=httpx2.MockTransport(respond)) as http:
-        assert await call_tool(http, "http://agent", "tool", {"a": 1}) == 1
-    [request] = sent
-    body = json.loads(request.content)
-    assert str(request.url) == "http://agent/mcp"
-    assert {name: request.headers[name] for name in ("mcp-protocol-version", "mcp-method")} == {
+    server = Server(answering(structuredContent={"result": 1}, _meta=WRAPPED))
+    async with serving(server) as url, McpClient() as client:
+        assert await client.call(url, "tool", {"a": "é\ud800"}) == 1
+    [headers], [body] = server.headers, server.bodies
+    shown = {"mcp-protocol-version", "mcp-method", "mcp-name", "accept", "content-type"}
+    assert {name: headers[name] for name in shown} == {
         "mcp-protocol-version": "2026-07-28",
         "mcp-method": "tools/call",
+        "mcp-name": "tool",
+        "accept": "application/json, text/event-stream",
+        "content-type": "application/json",
     }
-    assert request.headers["mcp-name"] == "tool"
-    assert body["params"]["arguments"] == {"a": 1}
+    assert body["params"]["arguments"] == {"a": "é\ud800"}
     meta = body["params"]["_meta"]
     assert meta["io.modelcontextprotocol/protocolVersion"] == "2026-07-28"
     assert meta["io.modelcontextprotocol/clientCapabilities"] == {}
+    assert "progressToken" not in meta
+
+
+async def test_connections_are_used_again() -> None:
+    ports: set[int] = set()
+
+    async def handler(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        ports.add(request.transport.get_extra_info("peername")[1])
+        return plain(result_of(json.loads(await request.read()), content=[]))
+
+    async with serving(handler) as url, McpClient() as client:
+        for _ in range(3):
+            await client.call(url, "tool", {})
+    assert len(ports) == 1
 
 
 @pytest.mark.parametrize(
     ("result", "value"),
     [
-        ({"structuredContent": {"result": "123"}}, "123"),
-        ({"structuredContent": {"result": None}}, None),
+        ({"structuredContent": {"result": "123"}, "_meta": WRAPPED}, "123"),
+        ({"structuredContent": {"result": None}, "_meta": WRAPPED}, None),
+        ({"structuredContent": {"result": 1}}, {"result": 1}),
         ({"structuredContent": {"a": 1}}, {"a": 1}),
-        ({"structuredContent": {"result": 1, "more": 2}}, {"result": 1, "more": 2}),
-        ({"content": [{"type": "text", "text": "x"}]}, [{"type": "text", "text": "x"}]),
+        ({"structuredContent": {"a": 1}, "_meta": {"fastmcp": []}}, {"a": 1}),
+        ({"content": [{"type": "text", "text": "1"}]}, [{"type": "text", "text": "1"}]),
     ],
 )
 async def test_results(result: dict[str, Any], value: object) -> None:
-    assert await call(lambda request: plain(result_of(request, **result))) == value
+    assert await call(answering(**result)) == value
+
+
+@pytest.mark.parametrize(
+    ("result", "value"),
+    [
+        ({"content": []}, None),
+        ({"content": [{"type": "text", "text": "[1, 2]"}]}, [1, 2]),
+        ({"content": [{"type": "text", "text": "{x"}]}, "{x"),
+        ({"content": [{"type": "image", "data": ""}]}, [{"type": "image", "data": ""}]),
+        ({"content": [{"text": "a"}, {"text": "b"}]}, [{"text": "a"}, {"text": "b"}]),
+        ({"structuredContent": {"result": "123"}, "_meta": WRAPPED}, "123"),
+    ],
+)
+async def test_results_of_older_servers(result: dict[str, Any], value: object) -> None:
+    assert await call(answering(**result), older=True) == value
+
+
+async def test_an_older_server_is_remembered_and_spoken_to_as_it_wants() -> None:
+    server = Server(answering(content=[{"type": "text", "text": "7"}]), older=True)
+    async with serving(server) as url, McpClient() as client:
+        assert [await client.call(url, "tool", {"a": 1}) for _ in range(3)] == [7, 7, 7]
+    assert [VERSION in headers for headers in server.headers] == [True, False, False, False]
+    assert "mcp-name" not in server.headers[-1]
+    assert server.bodies[-1]["params"] == {"name": "tool", "arguments": {"a": 1}}
+
+
+async def test_an_older_server_that_fails_is_remembered_too() -> None:
+    server = Server(answering(isError=True, content=[{"type": "text", "text": "no"}]), older=True)
+    async with serving(server) as url, McpClient() as client:
+        for _ in range(2):
+            with pytest.raises(ToolFailed):
+                await client.call(url, "tool", {})
+    assert len(server.headers) == 3
+
+
+async def test_a_server_that_became_newer_is_spoken_to_in_the_new_form_again() -> None:
+    server = Server(answering(content=[]), older=True)
+    async with serving(server) as url, McpClient() as client:
+        await client.call(url, "tool", {})
+        server.older = False
+        server.answer = lambda _: plain({"error": {"code": -32600, "message": "no session"}}, 400)
+        with pytest.raises(CallError, match="no session"):
+            await client.call(url, "tool", {})
+        server.answer = answering(structuredContent={"a": 1})
+        assert await client.call(url, "tool", {}) == {"a": 1}
+    assert VERSION in server.headers[-1]
+
+
+async def test_who_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "MAX_REMEMBERED", 1)
+    first = Server(answering(content=[]), older=True)
+    second = Server(answering(content=[]), older=True)
+    async with serving(first) as one, serving(second) as other, McpClient() as client:
+        for url in (one, other, one):
+            await client.call(url, "tool", {})
+    assert [VERSION in headers for headers in first.headers] == [True, False, True, False]
 
 
 async def test_a_stream_of_events_with_progress() -> None:
     progress = {"method": "notifications/progress", "params": {"progress": 1, "message": "half"}}
+    wordless = {"method": "notifications/progress", "params": {"progress": 2}}
     other = {"method": "notifications/message", "params": {"data": "log"}}
     seen: list[str] = []
 
-    def answer(request: dict[str, Any]) -> httpx2.Response:
-        return stream(progress, other, result_of(request, structuredContent={"result": 2}))
+    def answer(request: dict[str, Any]) -> web.Response:
+        assert request["params"]["_meta"]["progressToken"] == request["id"]
+        return stream(progress, wordless, other, result_of(request, structuredContent={"a": 2}))
 
-    assert await call(answer, seen) == 2
+    assert await call(answer, on_progress=seen.append) == {"a": 2}
     assert seen == ["half"]
 
 
+async def test_a_large_answer_in_a_stream() -> None:
+    text = "x" * 3_000_000
+    answer: Answer = lambda request: stream(result_of(request, structuredContent={"t": text}))  # noqa: E731
+    assert await call(answer) == {"t": text}
+
+
+@pytest.mark.parametrize("form", [plain, stream])
+async def test_an_answer_beyond_bearing(
+    monkeypatch: pytest.MonkeyPatch, form: Callable[[object], web.Response]
+) -> None:
+    monkeypatch.setattr(client_module, "MAX_ANSWER_BYTES", 1000)
+    with pytest.raises(CallError, match="more than 1000 bytes"):
+        await call(lambda request: form(result_of(request, content=[{"text": "x" * 1000}])))
+
+
 async def test_a_stream_that_ends_too_early() -> None:
-    with pytest.raises(CallError, match="ended without an answer"):
+    with pytest.raises(CallError, match=r"ended without an answer; the tool may have run"):
         await call(lambda _: stream())
 
 
+async def test_a_stream_with_an_error_for_nobody() -> None:
+    with pytest.raises(CallError, match=r"cannot read that \[-32700\]"):
+        await call(lambda _: stream({"error": {"code": -32700, "message": "cannot read that"}}))
+
+
 async def test_a_tool_that_fails() -> None:
-    failed = {"isError": True, "content": [{"type": "text", "text": "gone"}]}
-    with pytest.raises(ToolFailed, match=r"^gone$"):
-        await call(lambda request: plain(result_of(request, **failed)))
+    failed = {"isError": True, "content": [{"type": "text", "text": "gone"}, {"type": "image"}]}
+    with pytest.raises(ToolFailed, match=r"^gone$") as caught:
+        await call(answering(**failed), provider="there.tool")
+    assert caught.value.provider == "there.tool"
 
 
 async def test_a_tool_that_fails_without_a_word() -> None:
     with pytest.raises(ToolFailed, match="without a word"):
-        await call(lambda request: plain(result_of(request, isError=True)))
+        await call(answering(isError=True))
 
 
-async def test_an_error_of_the_protocol() -> None:
-    error = {"code": -32602, "message": "no such thing"}
-    with pytest.raises(CallError, match=r"no such thing \[-32602\]"):
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        ({"code": -32602, "message": "no such thing"}, r"no such thing \[-32602\]"),
+        ("odd", "the server answered an error: odd"),
+    ],
+)
+async def test_an_error_of_the_protocol(error: object, message: str) -> None:
+    with pytest.raises(CallError, match=message):
         await call(lambda request: plain({"id": request["id"], "error": error}))
 
 
 @pytest.mark.parametrize(
     ("response", "message"),
     [
-        (httpx2.Response(502, text="<html>bad gateway"), "HTTP 502 .*: <html>bad gateway"),
+        (web.Response(status=502, text="<html>bad gateway"), "HTTP 502 .*: <html>bad gateway"),
+        (web.Response(status=307, headers={"Location": "/other"}), "HTTP 307 instead of an MCP"),
+        (web.Response(body=b"\x1f\x8b", headers={"Content-Encoding": "gzip"}), "HTTP 200 instead"),
         (plain([1, 2]), "HTTP 200 instead of an MCP answer"),
         (plain({"jsonrpc": "2.0"}, 500), "HTTP 500 instead of an MCP answer"),
+        (web.Response(text="[" * 100_000), "HTTP 200 instead of an MCP answer"),
+        (plain({"id": 1, "result": []}), "no result of a tool"),
+        (plain({"id": 1, "result": {"content": "text"}}), "no result of a tool"),
+        (plain({"id": 1, "method": "notifications/progress"}), "no result of a tool"),
     ],
 )
-async def test_what_is_not_mcp(response: httpx2.Response, message: str) -> None:
+async def test_what_is_not_mcp(response: web.Response, message: str) -> None:
     with pytest.raises(CallError, match=message):
         await call(lambda _: response)
 
 
+async def test_nothing_answers() -> None:
+    endpoint = free_endpoint()
+    async with McpClient() as client:
+        with pytest.raises(Unavailable, match=re.escape(f"nothing answers at {endpoint}: ")):
+            await client.call(endpoint, "tool", {})
+
+
+@pytest.mark.parametrize("endpoint", ["stdio://there-1", "http://", "", "http://[::1"])
+async def test_an_endpoint_that_is_none(endpoint: str) -> None:
+    async with McpClient() as client:
+        with pytest.raises(Unavailable):
+            await client.call(endpoint, "tool", {})
+
+
 async def test_no_answer_in_time() -> None:
-    def late(_: dict[str, Any]) -> httpx2.Response:
-        raise httpx2.ReadTimeout("late")
+    async def never(_: web.Request) -> web.Response:
+        await SystemClock().sleep(60)
+        return web.Response()
 
-    with pytest.raises(CallTimedOut, match="in time"):
-        await call(late)
+    async with serving(never) as url, McpClient() as client:
+        with pytest.raises(CallTimedOut, match="in time"):
+            await client.call(url, "tool", {}, timeout_seconds=0.02)
 
 
-async def test_a_connection_that_breaks() -> None:
-    def broken(_: dict[str, Any]) -> httpx2.Response:
-        raise httpx2.ReadError("reset")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"5\r\ndata:",
+        b"this is not HTTP\r\n\r\n",
+    ],
+)
+async def test_a_connection_that_breaks_after_sending_is_not_said_to_be_retriable(
+    answer: bytes,
+) -> None:
+    async with raw(answer) as url, McpClient() as client:
+        with pytest.raises(CallError, match=r"broke: .*; the tool may have run") as caught:
+            await client.call(url, "tool", {})
+    assert type(caught.value) is CallError
+    assert not caught.value.retriable
 
-    with pytest.raises(CallError, match="broke: reset"):
-        await call(broken)
+
+@pytest.mark.parametrize("value", [float("nan"), object()])
+async def test_arguments_that_are_no_json(value: object) -> None:
+    with pytest.raises(ArgumentsRejected, match="cannot be sent"):
+        async with McpClient() as client:
+            await client.call(free_endpoint(), "tool", {"a": value})
+
+
+async def test_a_cancelled_call_closes_its_connection() -> None:
+    closed = asyncio.Event()
+    arrived = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.Response:
+        arrived.set()
+        try:
+            while request.transport is not None and not request.transport.is_closing():
+                await SystemClock().sleep(0.001)
+        finally:
+            closed.set()
+        return web.Response()
+
+    async with serving(handler) as url, McpClient() as client:
+        calling = asyncio.ensure_future(client.call(url, "tool", {}))
+        await arrived.wait()
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+        await asyncio.wait_for(closed.wait(), 2)
+
+
+async def test_a_closed_client_opens_anew() -> None:
+    async with serving(Server(answering(content=[]))) as url, McpClient() as client:
+        await client.call(url, "tool", {})
+        await client.close()
+        await client.close()
+        assert await client.call(url, "tool", {}) == []
+
+
+def test_the_exceptions_that_are_told_apart_are_those_of_this_library() -> None:
+    assert issubclass(aiohttp.ConnectionTimeoutError, TimeoutError)
+    assert issubclass(aiohttp.ClientConnectorError, aiohttp.ClientError)

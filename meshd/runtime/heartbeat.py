@@ -1,0 +1,176 @@
+"""The heartbeat of one instance: it renews its lease, and learns who serves its needs.
+
+A full heartbeat at the start, short ones from then on, and full ones again when the registry says
+that something changed or that it does not know the instance. There is never more than one request
+under way. When the registry is away nothing is torn down; it is asked again after pauses that
+double, with jitter, so that many instances do not fall upon it together.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from meshd.clock import Clock
+from meshd.errors import RegistrationRefused, RegistryAway
+from meshd.runtime.registration import Answer, Identity
+from meshd.runtime.registry_client import RegistryClient, Standing
+
+FIRST_EAGER_SECONDS = 0.1
+FIRST_BACK_OFF_SECONDS = 1.0
+_LONGEST_BACK_OFF = 1.5
+"""In intervals: so long may a registry that is back be without an instance."""
+_JITTER = 0.1
+
+logger = logging.getLogger("meshd.heartbeat")
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryState:
+    """How an instance stands with its registry, with the reason where it is not in it."""
+
+    status: Literal["connected", "away", "refused"]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """What a heartbeat asks of its instance, and tells it."""
+
+    describe: Callable[[], dict[str, Any]]
+    """Returns the body of a full heartbeat."""
+    read: Callable[[Any], Answer]
+    """Reads the answer to it, or raises `MalformedAnswer`."""
+    apply: Callable[[Answer], None]
+    """Takes over the wiring."""
+    on_state: Callable[[RegistryState], None]
+    """Hears of each change of the state."""
+
+
+class Heartbeat:
+    """Keeps one instance registered."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        client: RegistryClient,
+        callbacks: Callbacks,
+        clock: Clock,
+        rng: random.Random,
+    ) -> None:
+        self.state: RegistryState | None = None
+        self._identity = identity
+        self._client = client
+        self._callbacks = callbacks
+        self._clock = clock
+        self._random = rng
+        self._must_register = True
+        self._is_first = True
+        self._failures = 0
+        self._eager_seconds: float | None = None
+        """The pause before the next question while needs are unresolved; None otherwise."""
+        self._wanted = asyncio.Event()
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        while True:
+            pause = await self._beat()
+            await self._pause(pause)
+
+    def changed(self) -> None:
+        """Send a full heartbeat at once, because what the instance offers or needs has changed."""
+        self._must_register = True
+        self._wanted.set()
+
+    async def leave(self, reason: str = "") -> None:
+        """Tell the registry that the instance ends; if it is away, the lease ends by itself."""
+        with contextlib.suppress(RegistryAway):
+            await self._client.leave(self._identity.instance, self._identity.incarnation, reason)
+
+    async def _beat(self) -> float:
+        """Do what is due, and return how long to wait after it, in seconds."""
+        try:
+            standing: Standing = "unknown"
+            if not self._must_register:
+                standing = await self._client.beat(
+                    self._identity.instance, self._identity.incarnation
+                )
+            if standing == "unchanged":
+                self._is("connected")
+                return self._next_pause()
+            self._must_register = True
+            await self._register()
+        except RegistryAway as error:
+            return self._failed("away", str(error))
+        except RegistrationRefused as error:
+            return self._failed("refused", str(error))
+        return self._next_pause()
+
+    async def _register(self) -> None:
+        answer = await self._full()
+        if self._is_first and not answer.is_meshd:
+            # MCP Mesh's registry tells consumers of a new endpoint only if the old one left.
+            await self._client.leave(self._identity.instance, self._identity.incarnation)
+            answer = await self._full()
+        self._is_first = False
+        self._must_register = False
+        self._is("connected")
+        self._callbacks.apply(answer)
+        is_resolved = all(answer.wiring.values())
+        if is_resolved:
+            self._eager_seconds = None
+        elif self._eager_seconds is None:
+            self._eager_seconds = FIRST_EAGER_SECONDS
+
+    async def _full(self) -> Answer:
+        return self._callbacks.read(await self._client.register(self._callbacks.describe()))
+
+    def _next_pause(self) -> float:
+        self._failures = 0
+        interval = self._identity.interval_seconds
+        if self._eager_seconds is None or self._eager_seconds >= interval:
+            return self._jittered(interval, _JITTER)
+        pause, self._eager_seconds = self._eager_seconds, 2 * self._eager_seconds
+        return self._jittered(pause, _JITTER)
+
+    def _failed(self, status: Literal["away", "refused"], reason: str) -> float:
+        self._is(status, reason)
+        longest = max(
+            _LONGEST_BACK_OFF * self._identity.interval_seconds, 2 * FIRST_BACK_OFF_SECONDS
+        )
+        pause = min(FIRST_BACK_OFF_SECONDS * 2**self._failures, longest)
+        self._failures = min(self._failures + 1, 10)
+        # From half of it on, so that those who failed together come back apart.
+        return pause * self._random.uniform(0.5, 1.0)
+
+    def _jittered(self, seconds: float, share: float) -> float:
+        return seconds * self._random.uniform(1 - share, 1 + share)
+
+    async def _pause(self, seconds: float) -> None:
+        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
+        wanted = asyncio.ensure_future(self._wanted.wait())
+        try:
+            await asyncio.wait({sleeping, wanted}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (sleeping, wanted):
+                task.cancel()
+        self._wanted.clear()
+
+    def _is(self, status: Literal["connected", "away", "refused"], reason: str = "") -> None:
+        state = RegistryState(status, reason)
+        if state == self.state:
+            return
+        before, self.state = self.state, state
+        if status != "connected":
+            logger.warning(
+                "the registry %s %s: %s",
+                self._client.url,
+                "cannot be reached" if status == "away" else "refuses the registration",
+                reason,
+            )
+        elif before is not None:
+            logger.warning("the registry %s is back", self._client.url)
+        self._callbacks.on_state(state)

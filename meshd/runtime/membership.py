@@ -1,0 +1,90 @@
+"""An instance as a member of the mesh: what the registry says of its needs becomes upstreams.
+
+A provider in the same process is called directly, every other one over HTTP. An answer that says
+what the one before said touches nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from meshd.domain.spec import JsonValue
+from meshd.runtime.agent import RunningAgent
+from meshd.runtime.client import McpClient
+from meshd.runtime.edge import Edge, Upstream
+from meshd.runtime.registration import Answer, Identity, UpstreamRef, read_answer, registration
+from meshd.runtime.upstreams import HttpUpstream
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeState:
+    """A need and its providers now; waiting means that the registry has not spoken yet."""
+
+    tool: str
+    parameter: str
+    capability: str
+    status: Literal["resolved", "unresolved", "waiting"]
+    providers: tuple[UpstreamRef, ...]
+
+
+class Membership:
+    """The needs of one instance, wired as its registry says."""
+
+    def __init__(
+        self,
+        agent: RunningAgent,
+        identity: Identity,
+        client: McpClient,
+        local: Mapping[str, RunningAgent],
+        on_wired: Callable[[tuple[EdgeState, ...]], None],
+    ) -> None:
+        """Take the instances of this process by id (`local`), and who hears of a new wiring."""
+        self.identity = identity
+        self._agent = agent
+        self._client = client
+        self._local = local
+        self._on_wired = on_wired
+        self._digest = ""
+        self._known: Mapping[tuple[str, str], tuple[UpstreamRef, ...]] = {}
+
+    def describe(self) -> dict[str, Any]:
+        """Return the body of a full heartbeat."""
+        return registration(self._agent.plan, self.identity)
+
+    def read(self, body: JsonValue) -> Answer:
+        """Read the answer to it, or raise `MalformedAnswer`."""
+        return read_answer(self._agent.plan, body)
+
+    def apply(self, answer: Answer) -> None:
+        """Take over the wiring, if it is not the one that holds."""
+        if answer.digest == self._digest:
+            return
+        self._digest, self._known = answer.digest, answer.wiring
+        for slot, edge in self._agent.edges.items():
+            edge.wire(tuple(map(self._upstream, answer.wiring.get(slot, ()))))
+        self._on_wired(self.edges())
+
+    def edges(self) -> tuple[EdgeState, ...]:
+        """Return the needs as they are wired now."""
+        return tuple(self._state(slot, edge) for slot, edge in self._agent.edges.items())
+
+    def _state(self, slot: tuple[str, str], edge: Edge) -> EdgeState:
+        tool, parameter = slot
+        providers = self._known.get(slot, ())
+        status: Literal["resolved", "unresolved", "waiting"] = "waiting"
+        if edge.wired:
+            status = "resolved" if providers else "unresolved"
+        return EdgeState(tool, parameter, edge.binding.need.capability, status, providers)
+
+    def _upstream(self, provider: UpstreamRef) -> Upstream:
+        local = self._local.get(provider.instance)
+        # A registry may yet know an earlier start of it, at another endpoint and with other tools.
+        if local is not None and provider.tool in local.tools:
+            return local.upstream(provider.tool)
+        return HttpUpstream(
+            f"{provider.agent}.{provider.tool}",
+            provider.endpoint,
+            provider.tool,
+            self._client,
+            provider.call,
+        )

@@ -1,0 +1,104 @@
+"""The requests that an instance makes to its registry, over one pooled HTTP client."""
+
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import httpx2
+
+from meshd.domain.spec import JsonValue
+from meshd.errors import RegistrationRefused, RegistryAway
+
+TIMEOUT_SECONDS = 5.0
+INCARNATION_HEADER = "X-Meshd-Incarnation"
+
+Standing = Literal["unchanged", "changed", "unknown"]
+"""What a short heartbeat learns: nothing new, other wiring, or that it has to register."""
+_STANDINGS: dict[int, Standing] = {200: "unchanged", 202: "changed", 410: "unknown"}
+
+
+class RegistryClient:
+    """Speaks to one registry for all instances of a process; belongs to one event loop."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._http: httpx2.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        # Who runs a registry behind a proxy names the proxy's address: those of the environment
+        # are for the outside.
+        self._http = httpx2.AsyncClient(
+            base_url=self.url, timeout=TIMEOUT_SECONDS, trust_env=False, follow_redirects=False
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._http is not None:
+            await self._http.aclose()
+
+    async def beat(self, instance: str, incarnation: int) -> Standing:
+        """Send a short heartbeat.
+
+        Raises:
+            RegistryAway: it cannot be reached, or cannot answer now.
+
+        """
+        response = await self._send("HEAD", f"/heartbeat/{instance}", incarnation)
+        standing = _STANDINGS.get(response.status_code)
+        if standing is None:
+            raise RegistryAway(f"it answers a heartbeat with HTTP {response.status_code}")
+        return standing
+
+    async def register(self, body: dict[str, Any]) -> JsonValue:
+        """Send a full heartbeat and return the answer, which is not checked.
+
+        Raises:
+            RegistryAway: it cannot be reached, or cannot answer now.
+            RegistrationRefused: it does not take the registration; the text says why.
+
+        """
+        response = await self._send("POST", "/heartbeat", json=body)
+        answer = _json(response)
+        if response.status_code in (400, 403) or (
+            response.status_code == 200 and _text(answer, "status") == "error"
+        ):
+            raise RegistrationRefused(_text(answer, "message") or _text(answer, "error"))
+        if response.status_code not in (200, 201):
+            raise RegistryAway(f"it answers a registration with HTTP {response.status_code}")
+        return answer
+
+    async def leave(self, instance: str, incarnation: int, reason: str = "") -> None:
+        """End a registration.
+
+        Raises:
+            RegistryAway: it cannot be reached.
+
+        """
+        query = {"reason": reason} if reason else None
+        await self._send("DELETE", f"/agents/{instance}", incarnation, params=query)
+
+    async def _send(
+        self, method: str, path: str, incarnation: int | None = None, **more: Any
+    ) -> httpx2.Response:
+        assert self._http is not None  # noqa: S101  (it is entered)
+        headers = {} if incarnation is None else {INCARNATION_HEADER: str(incarnation)}
+        try:
+            return await self._http.request(method, path, headers=headers, **more)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise RegistryAway(str(error) or type(error).__name__) from None
+
+
+def _json(response: httpx2.Response) -> JsonValue:
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _text(answer: JsonValue, name: str) -> str:
+    found = answer.get(name) if isinstance(answer, dict) else None
+    return found if isinstance(found, str) else ""
