@@ -52,7 +52,8 @@ class OfferedTool:
 class Instance:
     """A registered instance; `endpoint` is its base URL.
 
-    `lists_upstreams` says that it asks for all matching providers, not for the best alone.
+    `lists_upstreams` says that it asks for all matching providers, not for the best alone;
+    `interval_seconds` is how often it renews its lease, None for as often as is usual.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Instance:
     a2a_producer: bool = False
     a2a_consumer: bool = False
     lists_upstreams: bool = False
+    interval_seconds: float | None = None
 
     def dependencies(self) -> Iterator[tuple[OfferedTool, Dependency]]:
         """Yield every dependency with its tool, in order."""

@@ -10,7 +10,9 @@ from datetime import datetime
 from meshd.errors import StaleIncarnation
 
 INTERVAL_SECONDS = 5.0
-"""How often an instance renews its lease."""
+"""How often an instance renews its lease, if it says nothing else."""
+SHORTEST_INTERVAL_SECONDS = 1.0
+LONGEST_INTERVAL_SECONDS = 3600.0
 
 _INTERVALS = 3
 _SLACK_SECONDS = 1.0
@@ -55,15 +57,8 @@ class Lease:
         """Say whether the deadline has come."""
         return now >= self.expires_at
 
-    def renewed(self, now: float, incarnation: int | None = None) -> "Lease":
-        """Return the lease with a deadline counted from now; it never comes nearer.
-
-        Raises:
-            StaleIncarnation: the heartbeat is that of an earlier start of the instance.
-
-        """
-        if incarnation is not None:
-            self.require(incarnation)
+    def renewed(self, now: float) -> "Lease":
+        """Return the lease with a deadline counted from now; it never comes nearer."""
         return replace(self, expires_at=max(self.expires_at, now + self.seconds))
 
     def extended(self, seconds: float) -> "Lease":

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from meshd.domain.instance import Dependency, Instance, OfferedTool, Status
-from meshd.domain.lease import INTERVAL_SECONDS
 from meshd.domain.spec import JsonValue
 from meshd.registry.events import Event, EventType
 from meshd.registry.offers import Offers, Upstream
@@ -53,7 +52,7 @@ def registered(answer: Registered, warnings: Iterable[str], at: datetime) -> Jso
         body["meshd"] = {
             "revision": answer.revision,
             "incarnation": instance.incarnation,
-            "interval_seconds": INTERVAL_SECONDS,
+            "interval_seconds": answer.interval_seconds,
             "upstreams": {
                 tool: [[upstream_entry(each) for each in entry.upstreams] for entry in entries]
                 for tool, entries in answer.wiring.items()
@@ -107,7 +106,7 @@ def agent_entry(record: Record, wiring: Wiring, offers: Offers) -> Json:
     """Return an instance as `GET /agents` lists it."""
     instance = record.instance
     entries = [(tool, entry) for tool in instance.tools for entry in wiring.get(tool.name, ())]
-    return {
+    listed: Json = {
         "id": instance.id,
         "name": instance.agent,
         "agent_type": instance.agent_type,
@@ -130,6 +129,10 @@ def agent_entry(record: Record, wiring: Wiring, offers: Offers) -> Json:
         "llm_tool_resolutions": [],
         "llm_provider_resolutions": [],
     }
+    if instance.lists_upstreams:
+        lease = record.lease
+        listed["meshd"] = {"incarnation": lease.incarnation, "lease_seconds": lease.seconds}
+    return listed
 
 
 def event_entry(event: Event) -> Json:

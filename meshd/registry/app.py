@@ -26,7 +26,7 @@ from meshd.registry import answers
 from meshd.registry.events import Event
 from meshd.registry.keeper import Keeper
 from meshd.registry.registration import MAX_BODY_BYTES, read_registration
-from meshd.registry.registry import Record
+from meshd.registry.registry import GRACEFUL, Record
 
 SERVICE = "meshd-registry"
 INCARNATION_HEADER = b"x-meshd-incarnation"
@@ -40,6 +40,7 @@ ENDPOINTS = (
     "HEAD /health",
 )
 MAX_LISTED_EVENTS = 500
+MAX_REASON = 100
 
 _HEARTBEAT = "/heartbeat/"
 _STATUS_OF = {"unchanged": 200, "changed": 202, "unknown": 410}
@@ -142,8 +143,9 @@ class Routes:
         keeper = self._keeper
         now = keeper.now()
         try:
-            incarnation = _incarnation(request.scope)
-            keeper.registry.deregister(request.path_params["agent_id"], now, incarnation)
+            keeper.registry.deregister(
+                request.path_params["agent_id"], now, _incarnation(request.scope), _reason(request)
+            )
         except StaleIncarnation as error:
             return _json(answers.error(str(error), now.wall), 409)
         return Response(status_code=204)
@@ -247,6 +249,12 @@ def _incarnation(scope: Scope) -> int | None:
         if name == INCARNATION_HEADER and value.isdigit() and len(value) < 20:
             return int(value)
     return None
+
+
+def _reason(request: Request) -> str:
+    """Read why an instance leaves; what cannot be shown counts as unsaid."""
+    reason = request.query_params.get("reason", "")
+    return reason if 0 < len(reason) <= MAX_REASON and reason.isprintable() else GRACEFUL
 
 
 def _json(body: Any, status: int = 200, headers: Any = None) -> Response:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar, cast
 import orjson
 
 from meshd.domain.instance import Dependency, Instance, OfferedTool, Status
+from meshd.domain.lease import LONGEST_INTERVAL_SECONDS, SHORTEST_INTERVAL_SECONDS
 from meshd.domain.names import DEFAULT_NAMESPACE
 from meshd.domain.resolve import Want
 from meshd.errors import MalformedRegistration, RegistrationRefused
@@ -88,6 +89,7 @@ def read_registration(body: bytes) -> Registration:
         a2a_producer=_flag(fields, "a2a_producer"),
         a2a_consumer=_flag(fields, "a2a_consumer"),
         lists_upstreams=own is not None,
+        interval_seconds=_interval(own or {}),
     )
     return Registration(
         instance=instance,
@@ -193,6 +195,18 @@ def _endpoint(fields: Json, identity: str) -> str:
     if ":" in host and not host.startswith("["):
         host = f"[{host}]"
     return f"http://{host}:{port}"
+
+
+def _interval(own: Json) -> float | None:
+    value = own.get("interval_seconds")
+    if value is None:
+        return None
+    shortest, longest = SHORTEST_INTERVAL_SECONDS, LONGEST_INTERVAL_SECONDS
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not shortest <= value <= longest:
+        limits = f"from {shortest:.0f} to {longest:.0f}"
+        _malformed(f"`meshd.interval_seconds` is not a number {limits}")
+    return float(value)
 
 
 def _description(fields: Json, warnings: list[str]) -> str:

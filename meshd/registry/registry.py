@@ -13,13 +13,16 @@ from typing import Literal
 from meshd.domain.instance import Instance, Status
 from meshd.domain.lease import INTERVAL_SECONDS, Lease, Moment, lease_seconds
 from meshd.domain.spec import JsonValue
-from meshd.errors import RegistrationRefused, RegistryFull, StaleIncarnation
+from meshd.errors import RegistrationRefused, RegistryFull
 from meshd.registry.cycles import required_cycle
 from meshd.registry.events import MAX_EVENTS, Event, EventLog, EventType
 from meshd.registry.offers import Offers
 from meshd.registry.registration import Registration
 from meshd.registry.store import Snapshot, Store, StoredInstance
 from meshd.registry.wiring import Wiring, as_told, changes, wiring_of
+
+GRACEFUL = "graceful_shutdown"
+"""Why an instance leaves that does not say why."""
 
 Answer = Literal["unchanged", "changed", "unknown"]
 """What a heartbeat learns: nothing new, that its wiring changed, or that it has to register."""
@@ -33,6 +36,7 @@ class Limits:
     total_bytes: int = 64 * 1024 * 1024
     events: int = MAX_EVENTS
     interval_seconds: float = INTERVAL_SECONDS
+    """How often an instance that does not say it renews its lease."""
     forget_after_seconds: float = 60.0
     """How long an instance is listed after its lease has ended."""
 
@@ -59,6 +63,7 @@ class Registered:
 
     is_new: bool
     instance: Instance
+    interval_seconds: float
     wiring: Wiring
     revision: int
 
@@ -78,8 +83,11 @@ class Registry:
         self._bytes = 0
 
     def restore(self, snapshot: Snapshot, now: Moment) -> None:
-        """Take over what a store knew; leases that held get one interval and the slack of grace."""
-        grace = self.limits.interval_seconds + 1
+        """Take over what a store knew; leases that held get one interval and the slack of grace.
+
+        Everybody's next heartbeat is answered with news, wired anew or not: what was said to them
+        last, or by them, may be what was lost.
+        """
         self._log.extend(snapshot.events)
         self.revision = max((event.revision for event in snapshot.events), default=0)
         for stored in snapshot.instances:
@@ -87,8 +95,8 @@ class Registry:
             lease = Lease(
                 instance=instance.id,
                 incarnation=instance.incarnation,
-                seconds=lease_seconds(self.limits.interval_seconds),
-                expires_at=now.seconds + grace,
+                seconds=lease_seconds(self.interval_seconds(instance)),
+                expires_at=now.seconds + self.interval_seconds(instance) + 1,
             )
             gone = now.seconds if instance.status is Status.UNHEALTHY else None
             self._records[instance.id] = Record(
@@ -124,7 +132,7 @@ class Registry:
         lease = Lease.granted(
             instance.id,
             now.seconds,
-            seconds=lease_seconds(self.limits.interval_seconds),
+            seconds=lease_seconds(self.interval_seconds(instance)),
             incarnation=instance.incarnation,
         )
         before = record.instance if record else None
@@ -143,7 +151,11 @@ class Registry:
         wiring = self._settled(record, now)
         record.told = wiring
         return Registered(
-            is_new=before is None, instance=instance, wiring=wiring, revision=self.revision
+            is_new=before is None,
+            instance=instance,
+            interval_seconds=self.interval_seconds(instance),
+            wiring=wiring,
+            revision=self.revision,
         )
 
     def renew(self, instance: str, now: Moment, incarnation: int | None = None) -> Answer:
@@ -151,24 +163,22 @@ class Registry:
         record = self._records.get(instance)
         if record is None or record.instance.status is Status.UNHEALTHY:
             return "unknown"
-        try:
-            record.lease = record.lease.renewed(now.seconds, incarnation)
-        except StaleIncarnation:
+        if incarnation not in {None, record.lease.incarnation}:
+            # An earlier start has no lease, and of a later one nothing is known but its number.
             return "unknown"
+        record.lease = record.lease.renewed(now.seconds)
         record.last_seen = now.wall
         self._store.touch(instance, now.wall)
         wiring = self._settled(record, now)
         return "unchanged" if _is_known(wiring, record) else "changed"
 
-    def drain(self, instance: str, now: Moment) -> None:
-        """Let an instance finish: nobody is sent to it any more, and its lease goes on."""
-        record = self._records.get(instance)
-        if record is not None and record.instance.status is Status.HEALTHY:
-            self._set_status(record, Status.DRAINING)
-            self._note(EventType.UPDATE, record.instance, now, "draining")
-            self._save(record)
-
-    def deregister(self, instance: str, now: Moment, incarnation: int | None = None) -> None:
+    def deregister(
+        self,
+        instance: str,
+        now: Moment,
+        incarnation: int | None = None,
+        reason: str = GRACEFUL,
+    ) -> None:
         """End a registration because its owner says so; doing it twice is the same as once.
 
         Raises:
@@ -187,7 +197,7 @@ class Registry:
             EventType.UNREGISTER,
             record.instance,
             now,
-            "graceful_shutdown",
+            reason,
             {
                 "agent_type": record.instance.agent_type,
                 "name": record.instance.agent,
@@ -217,6 +227,10 @@ class Registry:
                         "threshold_seconds": record.lease.seconds,
                     },
                 )
+
+    def interval_seconds(self, instance: Instance) -> float:
+        """Return how often an instance renews its lease."""
+        return instance.interval_seconds or self.limits.interval_seconds
 
     def extend(self, seconds: float) -> None:
         """Let all leases end later: time in which the registry itself could hear nobody."""
@@ -277,13 +291,10 @@ class Registry:
         for capability in capabilities:
             self._unsettled.update(self._consumers.get(capability, {}))
 
-    def _set_status(self, record: Record, status: Status) -> None:
-        record.instance = replace(record.instance, status=status)
-        self._put(record.instance, record.instance)
-
     def _give_up(self, record: Record, now: Moment) -> None:
         record.gone_since = now.seconds
-        self._set_status(record, Status.UNHEALTHY)
+        record.instance = replace(record.instance, status=Status.UNHEALTHY)
+        self._put(record.instance, record.instance)
         self._save(record)
 
     def _forget(self, record: Record) -> None:
@@ -340,7 +351,9 @@ class Registry:
             about |= {"detected_at": now.wall.isoformat(), "source": "status_change_hook"}
             self._note(EventType.RECOVERED, after, now, "recovery", about)
         else:
-            self._note(EventType.UPDATE, after, now, "registration_changed", about)
+            drains = after.status is not before.status and after.status is Status.DRAINING
+            reason = "draining" if drains else "registration_changed"
+            self._note(EventType.UPDATE, after, now, reason, about)
 
     def _note(
         self,

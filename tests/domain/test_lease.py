@@ -29,11 +29,12 @@ def test_a_renewal_never_brings_the_deadline_nearer() -> None:
 
 def test_a_stale_incarnation_is_refused_and_an_equal_or_newer_one_is_not() -> None:
     with pytest.raises(StaleIncarnation) as caught:
-        lease(5).renewed(101.0, 4)
+        lease(5).require(4)
 
     assert (caught.value.instance, caught.value.incarnation, caught.value.current) == ("a-1", 4, 5)
     assert str(caught.value) == "incarnation 4 of `a-1` is stale: 5 is registered"
-    assert lease(5).renewed(101.0, 5) == lease(5).renewed(101.0, 6) == lease(5).renewed(101.0)
+    for current in (5, 6):
+        lease(5).require(current)
 
 
 def test_a_moment_is_a_value() -> None:

@@ -100,8 +100,8 @@ class Mesh:
     def head(self, identity: str, incarnation: int | None = None) -> str:
         return self.registry.renew(identity, self.now, incarnation)
 
-    def delete(self, identity: str, incarnation: int | None = None) -> None:
-        self.registry.deregister(identity, self.now, incarnation)
+    def delete(self, identity: str, incarnation: int | None = None, **reason: str) -> None:
+        self.registry.deregister(identity, self.now, incarnation, **reason)
 
     def die(self, identity: str) -> None:
         """Let one lease end while all others are renewed."""

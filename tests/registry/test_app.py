@@ -63,6 +63,28 @@ async def test_deleting_is_204_whoever_is_deleted(http: httpx2.AsyncClient) -> N
     assert await head(http, "a-1") == 410
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("", "graceful_shutdown"),
+        ("?reason=", "graceful_shutdown"),
+        ("?reason=process_died", "process_died"),
+        ("?reason=out%20of%20memory", "out of memory"),
+        (f"?reason={'x' * 100}", "x" * 100),
+        (f"?reason={'x' * 101}", "graceful_shutdown"),
+        ("?reason=a%0Ab", "graceful_shutdown"),
+        ("?reason=%00", "graceful_shutdown"),
+        ("?why=process_died", "graceful_shutdown"),
+    ],
+)
+async def test_deleting_may_have_a_reason(http: httpx2.AsyncClient, asked: str, told: str) -> None:
+    await post(http, "a-1", tool("a"))
+    assert (await http.delete(f"/agents/a-1{asked}")).status_code == 204
+
+    [event] = (await http.get("/events?type=unregister")).json()["events"]
+    assert event["data"]["reason"] == told
+
+
 async def test_an_old_start_neither_renews_nor_ends_the_new_one(http: httpx2.AsyncClient) -> None:
     await post(http, "a-1", tool("a"), meshd={"incarnation": 2})
 

@@ -126,7 +126,7 @@ def test_a_draining_instance_is_not_found() -> None:
     mesh = Mesh()
     mesh.post("b-1", tool("b"))
     mesh.post("a-1", tool("a", needs("b", required=True)))
-    mesh.registry.drain("b-1", mesh.now)
+    mesh.post("b-1", tool("b"), meshd={"draining": True})
 
     assert mesh.availability("b-1") == {"b": "agent draining"}
     assert mesh.availability("a-1") == {

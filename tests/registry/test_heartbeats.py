@@ -300,19 +300,150 @@ def test_an_older_start_of_an_instance_is_refused_while_a_newer_one_lives() -> N
 
 def test_draining_lasts_until_the_end_of_the_incarnation() -> None:
     mesh = Mesh()
+    needing = tool("a", needs("b"))
     mesh.post("b-1", tool("b"), meshd={"incarnation": 1})
-    mesh.post("a-1", tool("a", needs("b")))
-    mesh.registry.drain("b-1", mesh.now)
-    mesh.registry.drain("b-1", mesh.now)
-    mesh.registry.drain("nobody", mesh.now)
+    mesh.post("a-1", needing)
+    for _ in range(2):
+        mesh.post("b-1", tool("b"), meshd={"incarnation": 1, "draining": True})
 
-    assert (mesh.head("a-1"), mesh.head("b-1")) == ("changed", "unchanged")
-    mesh.post("b-1", tool("b"), meshd={"incarnation": 1})
-    assert mesh.record("b-1").instance.status is Status.DRAINING
-    mesh.post("b-1", tool("b"), meshd={"incarnation": 2})
-    assert mesh.record("b-1").instance.status is Status.HEALTHY
-    mesh.post("b-1", tool("b"), meshd={"incarnation": 2, "draining": True})
+    assert (mesh.head("a-1"), mesh.head("b-1", 1)) == ("changed", "unchanged")
+    assert mesh.post("a-1", needing)["dependencies_resolved"] == {
+        "do_a": [{**UNRESOLVED, "capability": "b"}]
+    }
+    for _ in range(5):
+        mesh.wait(10)
+        assert (mesh.head("a-1"), mesh.head("b-1", 1)) == ("unchanged", "unchanged")
+        mesh.registry.expire(mesh.now)
     assert mesh.listed("b-1")["status"] == "draining"
+    mesh.post("b-1", tool("b"), meshd={"incarnation": 1})
+    assert mesh.listed("b-1")["status"] == "draining"
+
+    mesh.post("b-1", tool("b"), meshd={"incarnation": 2})
+    assert mesh.listed("b-1")["status"] == "healthy"
+    assert mesh.head("a-1") == "changed"
+    assert [each for each in mesh.events() if each[0] == "update"] == [
+        ("update", "b-1", "draining"),
+        ("update", "b-1", "registration_changed"),
+    ]
+
+
+def test_a_draining_instance_leaves_for_good_or_lapses() -> None:
+    mesh = Mesh()
+    for name in ("b-1", "b-2"):
+        mesh.post(name, tool("b"), meshd={"incarnation": 1, "draining": True})
+    mesh.delete("b-1", 1)
+    mesh.die("b-2")
+
+    assert [mesh.listed(name)["status"] for name in ("b-1", "b-2")] == ["unhealthy"] * 2
+
+
+def test_who_restarts_elsewhere_is_news_and_its_past_is_none() -> None:
+    mesh = Mesh()
+    needing = tool("a", needs("b"))
+    mesh.post("b-1", tool("b"), meshd={"incarnation": 1})
+    mesh.post("a-1", needing)
+    mesh.post("a-2", needing, meshd={})
+    mesh.post("b-1", tool("b"), http_port=9090, meshd={"incarnation": 2})
+    assert (mesh.head("a-1"), mesh.head("a-2")) == ("changed", "changed")
+    moved = {**provider("b-1", "b"), "endpoint": "http://10.0.0.7:9090"}
+    assert mesh.post("a-1", needing)["dependencies_resolved"] == {"do_a": [moved]}
+    answer = mesh.post("a-2", needing, meshd={})
+    assert answer["meshd"]["upstreams"] == {"do_a": [[moved]]}
+
+    before = mesh.listed("b-1"), mesh.record("b-1").lease, mesh.events()
+    mesh.wait(1)
+    assert mesh.head("b-1", 1) == "unknown"
+    with pytest.raises(StaleIncarnation):
+        mesh.delete("b-1", 1)
+    with pytest.raises(StaleIncarnation):
+        mesh.post("b-1", tool("b"), meshd={"incarnation": 1})
+    assert (mesh.listed("b-1"), mesh.record("b-1").lease, mesh.events()) == before
+    assert (mesh.head("a-1"), mesh.head("a-2")) == ("unchanged", "unchanged")
+
+
+def test_a_start_that_is_not_registered_yet_does_not_live_on_the_lease_of_the_last() -> None:
+    mesh = Mesh()
+    mesh.post("b-1", tool("b"), meshd={"incarnation": 1})
+    lease = mesh.record("b-1").lease
+    mesh.wait(1)
+
+    assert mesh.head("b-1", 2) == "unknown"
+    assert mesh.record("b-1").lease == lease
+
+
+def test_an_instance_names_its_own_interval() -> None:
+    mesh = Mesh()
+    slow = {"interval_seconds": 20}
+    answer = mesh.post("slow-1", tool("a"), meshd=slow)
+    mesh.post("fast-1", tool("a"), meshd={"interval_seconds": 1})
+    mesh.post("usual-1", tool("a"))
+    assert answer["meshd"]["interval_seconds"] == 20.0
+    assert mesh.listed("slow-1")["meshd"] == {"incarnation": 0, "lease_seconds": 61.0}
+    assert "meshd" not in mesh.listed("usual-1")
+
+    lapsed: list[tuple[int, str]] = []
+    for second in range(1, 65):
+        mesh.wait(1)
+        mesh.registry.expire(mesh.now)
+        lapsed += [
+            (second, each.instance.id)
+            for each in mesh.registry.records()
+            if each.gone_since == mesh.clock.seconds
+        ]
+    assert lapsed == [(4, "fast-1"), (16, "usual-1"), (61, "slow-1")]
+
+
+def test_a_new_interval_counts_from_the_registration_that_says_it() -> None:
+    mesh = Mesh()
+    mesh.post("a-1", tool("a"), meshd={"interval_seconds": 60})
+    mesh.post("a-1", tool("a"), meshd={"interval_seconds": 2})
+    assert mesh.record("a-1").lease.expires_at == mesh.clock.seconds + 7
+    assert mesh.post("a-1", tool("a"), meshd={})["meshd"]["interval_seconds"] == 5.0
+    mesh.wait(6)
+    mesh.head("a-1")
+    assert mesh.record("a-1").lease.expires_at == mesh.clock.seconds + 16
+
+
+def test_who_stood_still_is_withdrawn_once_and_back_once() -> None:
+    mesh = Mesh()
+    needing = tool("a", needs("b"))
+    mesh.post("b-1", tool("b"), meshd={"incarnation": 1})
+    mesh.post("a-1", needing)
+    told: list[tuple[float, str]] = []
+
+    def beat(seconds: int) -> None:
+        """Let the consumer beat each second and register on every change."""
+        for _ in range(seconds):
+            mesh.wait(1)
+            mesh.registry.expire(mesh.now)
+            mesh.registry.settle(mesh.now)
+            if mesh.head("a-1") == "changed":
+                [entry] = mesh.post("a-1", needing)["dependencies_resolved"]["do_a"]
+                told.append((mesh.clock.seconds - 1000, entry["status"]))
+
+    beat(30)
+    assert mesh.head("b-1", 1) == "unknown"
+    mesh.post("b-1", tool("b"), meshd={"incarnation": 1})
+    beat(10)
+    mesh.post("b-1", tool("b"), meshd={"incarnation": 1})
+
+    assert told == [(16.0, "unresolved"), (31.0, "available")]
+    assert mesh.events()[2:] == [
+        ("resolved", "a-1", "provider_found"),
+        ("unhealthy", "b-1", "health_degradation"),
+        ("unresolved", "a-1", "provider_lost"),
+        ("recovered", "b-1", "recovery"),
+        ("resolved", "a-1", "provider_found"),
+    ]
+
+
+def test_an_instance_leaves_for_the_reason_that_is_given() -> None:
+    mesh = Mesh()
+    mesh.post("b-1", tool("b"), meshd={"incarnation": 1})
+    mesh.delete("b-1", 1, reason="process_died")
+    mesh.delete("b-1", 1, reason="process_died")
+
+    assert mesh.events()[1:] == [("unregister", "b-1", "process_died")]
 
 
 def test_namespaces_keep_apart_and_are_crossed_by_name_only() -> None:

@@ -95,6 +95,46 @@ async def test_a_restart_knows_what_was_and_gives_leases_an_interval_of_grace(
         assert statuses(keeper)["a-1"] is Status.HEALTHY
 
 
+async def test_a_restart_unwires_nobody_and_knows_each_interval(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    provider = read(body("b-1", tool("b"), meshd={"incarnation": 3, "interval_seconds": 20}))
+    drained = read(body("d-1", tool("b"), meshd={"incarnation": 1, "draining": True}))
+    consumer = read(body("a-1", tool("a", needs("b")), meshd={"incarnation": 2}))
+
+    def upstreams(keeper: Keeper) -> list[str]:
+        answer = keeper.registry.register(consumer, keeper.now())
+        return [each.instance for each in answer.wiring["do_a"][0].upstreams]
+
+    before = Keeper(SqliteStore(tmp_path / "registry.sqlite"), clock)
+    async with before.running():
+        before.registry.register(provider, before.now())
+        before.registry.register(drained, before.now())
+        assert upstreams(before) == ["b-1"]
+    clock.seconds += 30
+    keeper = Keeper(SqliteStore(tmp_path / "registry.sqlite"), clock)
+    async with keeper.running():
+        count = len(list(keeper.registry.events()))
+        # Its next heartbeat asks for a full one, which tells it what it knew.
+        assert keeper.registry.renew("a-1", keeper.now(), 2) == "changed"
+        assert upstreams(keeper) == ["b-1"]
+        assert keeper.registry.renew("a-1", keeper.now(), 2) == "unchanged"
+        assert keeper.registry.renew("b-1", keeper.now(), 2) == "unknown"
+        await clock.advance(5)
+        assert keeper.registry.renew("a-1", keeper.now(), 2) == "unchanged"
+        assert len(list(keeper.registry.events())) == count
+        await clock.advance(15.5)
+        assert statuses(keeper) == {
+            "a-1": Status.HEALTHY,
+            "b-1": Status.HEALTHY,
+            "d-1": Status.UNHEALTHY,
+        }
+        assert keeper.registry.renew("b-1", keeper.now(), 3) == "changed"
+        await clock.advance(60.5)
+        assert statuses(keeper)["b-1"] is Status.HEALTHY
+        await clock.advance(1.5)
+        assert statuses(keeper)["b-1"] is Status.UNHEALTHY
+
+
 async def test_a_store_that_cannot_be_read_leaves_a_registry_in_memory() -> None:
     clock = VirtualClock()
     keeper = Keeper(BrokenStore(load=True), clock)

@@ -93,6 +93,28 @@ def test_all_of_a_registration_is_read_and_unknown_fields_are_ignored() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("own", "seconds"),
+    [
+        ({}, None),
+        ({"interval_seconds": None}, None),
+        ({"interval_seconds": 1}, 1.0),
+        ({"interval_seconds": 2.5}, 2.5),
+        ({"interval_seconds": 3600}, 3600.0),
+    ],
+)
+def test_an_instance_of_meshd_may_say_how_often_it_beats(own: Json, seconds: float | None) -> None:
+    assert read({"agent_id": "a-1", "meshd": own}).instance.interval_seconds == seconds
+
+
+@pytest.mark.parametrize("said", ["0", "0.99", "-5", "3600.1", "1e99", "true", '"5"', "[5]", "{}"])
+def test_an_interval_that_cannot_be_is_refused(said: str) -> None:
+    with pytest.raises(MalformedRegistration) as caught:
+        read_registration(f'{{"agent_id":"a-1","meshd":{{"interval_seconds":{said}}}}}'.encode())
+
+    assert str(caught.value) == "`meshd.interval_seconds` is not a number from 1 to 3600"
+
+
 @pytest.mark.parametrize("length", [256, 257, 300])
 def test_a_long_description_is_cut_by_characters_after_it_is_stripped(length: int) -> None:
     registration = read({"agent_id": "a-1", "description": f" {'é' * length}\n"})

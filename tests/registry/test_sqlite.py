@@ -1,12 +1,15 @@
 """What a file may be that is no store, and what happens when it cannot be written."""
 
+import contextlib
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
 import pytest
 
-from meshd.registry.store import StoreFailed
+from meshd.registry.records import event_record, instance_record
+from meshd.registry.store import Snapshot, StoreFailed
 from meshd.registry.stores.sqlite import SqliteStore
 from tests.store_contract.test_contract import event, stored
 
@@ -33,6 +36,35 @@ def bad_record(path: Path) -> None:
     with sqlite3.connect(path) as made:
         made.execute("CREATE TABLE instances (id TEXT PRIMARY KEY, record BLOB, last_seen TEXT)")
         made.execute("INSERT INTO instances VALUES ('a-1', '{}', '')")
+
+
+async def test_a_file_of_the_first_version_is_read_and_kept_up(tmp_path: Path) -> None:
+    path = tmp_path / "registry.sqlite"
+    fields = orjson.loads(instance_record(stored("a-1")))
+    del fields["instance"]["interval_seconds"]
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as made:
+        made.executescript(
+            """
+            PRAGMA user_version = 1;
+            CREATE TABLE instances
+              (id TEXT PRIMARY KEY, record BLOB NOT NULL, last_seen TEXT NOT NULL);
+            CREATE TABLE events
+              (number INTEGER PRIMARY KEY AUTOINCREMENT, record BLOB NOT NULL);
+            """
+        )
+        row = ("a-1", orjson.dumps(fields), stored("a-1").last_seen.isoformat())
+        made.execute("INSERT INTO instances VALUES (?, ?, ?)", row)
+        made.execute("INSERT INTO events (record) VALUES (?)", (event_record(event(1)),))
+
+    store = SqliteStore(path)
+    assert await store.load() == Snapshot((stored("a-1"),), (event(1),))
+    store.put(stored("b-1", interval_seconds=20.0))
+    await store.close()
+    found = await (again := SqliteStore(path)).load()
+    await again.close()
+    assert found.instances == (stored("a-1"), stored("b-1", interval_seconds=20.0))
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (2,)
 
 
 @pytest.mark.parametrize("make", [not_sqlite, a_folder, newer, other_tables, bad_record])

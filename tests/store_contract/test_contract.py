@@ -71,6 +71,7 @@ async def test_what_was_written_is_found_again_as_it_was(again: Again) -> None:
         incarnation=7,
         status=Status.DRAINING,
         lists_upstreams=True,
+        interval_seconds=2.5,
         tools=(
             OfferedTool(
                 name="f",

@@ -18,7 +18,8 @@ from meshd.registry.events import MAX_EVENTS, Event
 from meshd.registry.records import event_of, event_record, instance_of, instance_record
 from meshd.registry.store import Snapshot, StoredInstance, StoreFailed
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 1 has records without `interval_seconds`, which are read as they are."""
 BUSY_MILLISECONDS = 1000
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS instances (
@@ -152,7 +153,7 @@ async def _opened(connection: aiosqlite.Connection) -> Snapshot:
     await connection.execute("PRAGMA synchronous = NORMAL")
     await connection.execute("BEGIN EXCLUSIVE")
     (version,) = await _row(connection, "PRAGMA user_version")
-    if version not in {0, SCHEMA_VERSION}:
+    if not 0 <= version <= SCHEMA_VERSION:
         raise ValueError(f"it has version {version}, and this release knows {SCHEMA_VERSION}")
     for statement in _SCHEMA.split(";"):
         await connection.execute(statement)
