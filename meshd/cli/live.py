@@ -62,12 +62,17 @@ class LiveAudience(PlainAudience):
         self._terminal = terminal
         self._hint = f"Ctrl-C stops; `meshd status{state_option(state_directory)}` tells more"
         self._live: Live | None = None
+        self._drawing: RenderableType = Text()
         self._lines: list[Text] = []
         self._left_out = 0
         self._timer: asyncio.TimerHandle | None = None
         self._drawn_at = 0.0
         self._shown: object = None
         self._turn = 0
+
+    def __rich__(self) -> RenderableType:
+        """Return what is drawn below whatever is printed."""
+        return self._drawing
 
     def begins(self, daemon: Administered) -> None:
         """Begin to draw."""
@@ -134,7 +139,7 @@ class LiveAudience(PlainAudience):
         is_moving = status["phase"] != "running" or any(row.status == "starting" for row in seen[3])
         if is_moving or self._lines or seen != self._shown:
             self._turn += is_moving
-            self._live.update(self._drawing(status))
+            self._drawing = self._drawn(status)
             if self._lines:
                 self._print_lines()
             else:
@@ -153,7 +158,9 @@ class LiveAudience(PlainAudience):
             self._terminal.print(Text("\n").join(lines), overflow="fold")
 
     def _show(self) -> None:
+        self._drawing = Text()
         self._live = Live(
+            self,
             console=self._terminal,
             auto_refresh=False,
             transient=True,
@@ -166,7 +173,6 @@ class LiveAudience(PlainAudience):
 
     def _hide(self) -> None:
         if self._live is not None:
-            self._live.update("")
             self._live.stop()
             self._live = None
         self._print_lines()
@@ -179,7 +185,7 @@ class LiveAudience(PlainAudience):
         if was_shown:
             self._show()
 
-    def _drawing(self, status: dict[str, Any]) -> RenderableType:
+    def _drawn(self, status: dict[str, Any]) -> RenderableType:
         listed = rows(status)
         room = max(LEAST_ROWS, self._terminal.height // 2)
         shown = listed if len(listed) <= room else _worst(listed, room - 1)

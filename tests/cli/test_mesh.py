@@ -2,14 +2,13 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from meshd.cli.control import is_alive, stop
+from meshd.cli.control import is_alive
 from meshd.cli.mesh import console, example_call, print_mesh
-from meshd.daemon.client import AdminClient
+from tests.cli.daemons import agent, instance
 
 VIEW: dict[str, Any] = {
     "agents": [
@@ -61,17 +60,23 @@ def test_the_example_calls_a_tool_with_its_required_arguments() -> None:
     assert example_call({"agents": []}, FakeMesh().tool) == "meshd call AGENT.TOOL"
 
 
-@pytest.mark.parametrize(("timeout", "status"), [("2s", 0), ("0s", 3)])
-def test_stop_waits_for_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, timeout: str, status: int
+def test_the_tables_show_each_instance_and_agents_without_any(
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    seconds = 0.1 if status == 0 else 30
-    process = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({seconds})"])
-
-    def stopped(_: AdminClient) -> int:
-        return process.pid
-
-    monkeypatch.setattr(AdminClient, "stop", stopped)
-    assert stop(tmp_path, timeout) == status
-    process.kill()
-    process.wait()
+    need = {"tool": "t", "parameter": "p", "capability": "pay", "status": "resolved"}
+    providers = [{"agent": "shop", "tool": "buy", "instance": name} for name in ("s-1", "s-2")]
+    mesh = {
+        "agents": [
+            {**agent("geo", instance("geo-1"), instance("geo-2", "waiting")), "version": "1.0.0"}
+            | {"tools": [], "needs": [{**need, "providers": providers}]},
+            {**agent("idle", status="stopped"), "version": "2.0.0", "tools": [], "needs": []},
+        ]
+    }
+    print_mesh(mesh, console())
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1:4] == [
+        ["geo-1", "1.0.0", "ready", "http://127.0.0.1:4000/mcp"],
+        ["geo-2", "1.0.0", "waiting", "http://127.0.0.1:4000/mcp"],
+        ["idle", "2.0.0", "stopped", "-"],
+    ]
+    assert lines[6] == ["geo.t", "(p)", "pay", "->", "shop.buy"]
