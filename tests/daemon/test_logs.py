@@ -182,7 +182,11 @@ class TestInstanceLogs:
 
     async def test_close_takes_what_there_is(self, tmp_path: Path) -> None:
         lines: list[LogLine] = []
-        with logging_to(tmp_path, lines) as logs, pipe_to(logs, "one-1") as writing:
+        with (
+            logging_to(tmp_path, lines) as logs,
+            pipe_to(logs, "one-1") as writing,
+            pipe_to(logs, "silent-1"),
+        ):
             os.write(writing, b"a\nb")
             logs.close()
 

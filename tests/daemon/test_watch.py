@@ -320,6 +320,36 @@ async def test_without_events_it_polls_and_says_so_once(
     assert caplog.messages == [f"files are looked at every 0.02 s: {reason}"]
 
 
+class BreakingNotify:
+    """Gives no event, then an error, as when the system takes events away."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.closed = False
+
+    def watch(self, *_: object) -> set[tuple[int, str]]:
+        raise WatchfilesRustInternalError("No space left on device (os error 28)")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def test_when_events_end_it_goes_on_polling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(watch, "RustNotify", BreakingNotify)
+    file = write(tmp_path / "a.py", "a")
+    watcher = watcher_of(file)
+    async with contextlib.aclosing(watcher.changes()) as changes, asyncio.timeout(2):
+        first = asyncio.ensure_future(anext(changes))
+        while watcher.mode == "events":
+            await SystemClock().sleep(0.001)
+        write(file, "b")
+
+        assert await first == {file}
+    assert "No space left on device" in caplog.text
+    assert threads() == []
+
+
 async def test_nothing_is_left_when_it_ends(tmp_path: Path) -> None:
     watcher = watcher_of(write(tmp_path / "a.py", "a"))
     async with running(watcher):
