@@ -5,6 +5,7 @@ was when the command began.
 """
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -63,6 +64,7 @@ def enter_environment(environment: Mapping[str, str]) -> None:
     """Let this process have exactly these variables."""
     os.environ.clear()
     os.environ.update(environment)
+    time.tzset()  # the C library has read TZ before
 
 
 def without_pydantic_plugins() -> None:

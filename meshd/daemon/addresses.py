@@ -7,9 +7,9 @@ from meshd.daemon.messages import Post
 from meshd.daemon.ports import Port, outgoing_host, refusal
 from meshd.diagnostics.model import Diagnostic
 from meshd.domain.endpoint import WILDCARDS, is_loopback
-from meshd.domain.names import instance_id
+from meshd.domain.names import instance_id, instance_id_problem
 from meshd.domain.spec import AgentSpec
-from meshd.errors import InvalidInput
+from meshd.errors import DaemonError, InvalidInput
 from meshd.plan.processes import ProcessSpec
 
 Ports = Mapping[str, Port]
@@ -70,7 +70,15 @@ class Addresses:
                 del self._fixed[address]
 
     def posts(self, spec: ProcessSpec, number: int, own: Ports, shared: Ports) -> tuple[Post, ...]:
-        """Return what each agent of a process is, in its replica of that number, from now on."""
+        """Return what each agent of a process is, in its replica of that number, from now on.
+
+        Raises:
+            DaemonError: with the node's name the instances' ids would be too long.
+
+        """
+        for agent in spec.agents:
+            if problem := instance_id_problem(agent.name, agent.namespace, self._node):
+                raise DaemonError(problem, "choose a shorter name in `MESHD_NODE`")
         # Grows with each start, and over restarts of the daemon.
         self._incarnation = max(self._incarnation + 1, int(self._clock.now().timestamp() * 1000))
         return tuple(

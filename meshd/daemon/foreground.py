@@ -19,7 +19,7 @@ from meshd.daemon.prepare import load, require
 from meshd.daemon.signals import signals
 from meshd.daemon.source import Source
 from meshd.daemon.stages import Stages
-from meshd.daemon.state import random_node
+from meshd.daemon.state import checked_node, random_node
 from meshd.daemon.stop import Stop
 from meshd.diagnostics.model import Diagnostic
 from meshd.diagnostics.suggest import closest
@@ -49,7 +49,11 @@ async def run_agent(
     loading = load([agent], reading.project)
     warnings = require((*reading.diagnostics, *loading.diagnostics))
     url = options.registry_of(mesh)
-    addresses = Addresses(clock, node=options.node or random_node(), insecure=options.insecure)
+    addresses = Addresses(
+        clock,
+        node=checked_node(options.node) if options.node else random_node(),
+        insecure=options.insecure,
+    )
     spec = ProcessSpec(name=agent.key, agents=(agent,), replicas=1, env=agent.env)
     ports = addresses.own(spec, None, {})
     [post] = addresses.posts(spec, 1, ports, {})

@@ -18,10 +18,11 @@ from meshd.daemon.replica import Replica, Run
 from meshd.daemon.source import Reading
 from meshd.daemon.stages import Stages
 from meshd.daemon.supervisor import RefusedByProcess, Supervisor
-from meshd.daemon.watch import fingerprint
+from meshd.daemon.watch import fingerprint, fingerprint_since
 from meshd.diagnostics.model import Diagnostic, has_errors, in_file_order
-from meshd.domain.spec import AgentSpec, MeshSpec
+from meshd.domain.spec import MeshSpec
 from meshd.errors import DaemonError, InvalidInput
+from meshd.manifest.partial import merged
 from meshd.plan.diff import ProcessChanges, changes
 from meshd.plan.model import Plan
 from meshd.plan.processes import ProcessSpec, processes
@@ -91,10 +92,13 @@ class Generations:
         self._suspects: set[Path] = set()
         """The files of processes that could not be loaded at the last reading."""
 
-    def files(self) -> set[Path]:
-        """Return the user's files that what runs, or failed to, was loaded from."""
-        known = {file for files in self._loaded_from.values() for file in files}
-        return known | self._suspects
+    def files(self) -> dict[Path, str]:
+        """Return the user's files that what runs was loaded from, or failed to be, as they were."""
+        suspects = fingerprint(self._suspects - self._loaded_files().keys())
+        return {**suspects, **self._loaded_files()}
+
+    def _loaded_files(self) -> dict[Path, str]:
+        return {file: text for files in self._loaded_from.values() for file, text in files.items()}
 
     async def start(self, reading: Reading, stages: Stages) -> Outcome:
         """Apply the first reading.
@@ -140,7 +144,7 @@ class Generations:
         current = self.current
         assert current is not None  # noqa: S101  (`start` comes first)
         sources = reading.manifests.sources
-        mesh = reading.manifests.mesh or self._merged(reading, current)
+        mesh = merged(reading.manifests, current.mesh)
         if mesh is None:
             return Outcome(result="invalid", diagnostics=reading.diagnostics, sources=sources)
         touched = self._touched(current, mesh)
@@ -150,19 +154,6 @@ class Generations:
         except InvalidInput as error:
             found = in_file_order((*reading.diagnostics, *error.diagnostics))
             return Outcome(result="invalid", diagnostics=found, sources=sources)
-
-    def _merged(self, reading: Reading, current: Generation) -> MeshSpec | None:
-        """Return the good documents, and the last good version of those that are not."""
-        partial = reading.manifests.partial
-        if partial is None:
-            return None
-        present = {agent.key for agent in partial.agents}
-        kept = tuple(
-            agent
-            for agent in current.mesh.agents
-            if agent.key not in present and _file_of(agent) in reading.manifests.bad_files
-        )
-        return replace(partial, agents=(*partial.agents, *kept))
 
     def _touched(self, current: Generation, mesh: MeshSpec) -> set[str]:
         """Return the processes whose files are not what they were when they were loaded."""
@@ -334,7 +325,7 @@ class Generations:
     def _remember(self, run: Run | None) -> None:
         if run is not None and run.loaded.done() and not run.loaded.exception():
             files = map(Path, run.loaded.result().files)
-            self._loaded_from[run.child.process] = fingerprint(files)
+            self._loaded_from[run.child.process] = fingerprint_since(files, run.started_at)
 
     async def _discard(self, one: _Started) -> None:
         if one.run is not None:
@@ -367,7 +358,3 @@ def _died(spec: ProcessSpec, error: DaemonError) -> Diagnostic:
         span=agent.origin,
         hint=error.hint,
     )
-
-
-def _file_of(agent: AgentSpec) -> str:
-    return agent.origin.file if agent.origin else ""

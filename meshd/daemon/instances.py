@@ -155,7 +155,7 @@ class Instances:
             self._report(told)
 
         agent = self._agents[post.instance]
-        member = Membership(agent, identity, client, self._agents, wired)
+        member = Membership(agent, identity, client, self._agents, wired, self._clock)
         callbacks = Callbacks(member.describe, member.read, member.apply, stands)
         # No secret depends on the jitter.
         return Heartbeat(identity, registry, callbacks, self._clock, random.Random())  # noqa: S311

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,11 @@ from meshd.daemon.view import (
     status_view,
     tool_view,
 )
-from meshd.daemon.watch import Watcher
+from meshd.daemon.watch import Watcher, fingerprint
 from meshd.diagnostics.model import has_errors
 from meshd.diagnostics.render import as_text, as_values
-from meshd.domain.spec import JsonValue, MeshSpec
 from meshd.domain.names import agent_key
+from meshd.domain.spec import JsonValue, MeshSpec
 from meshd.errors import DaemonError, InvalidInput, MeshdError
 from meshd.plan.model import Plan
 from meshd.runtime.http import serving as http_serving
@@ -67,10 +68,12 @@ class Daemon:
         generations: Generations,
         registry: "RegistryOfMesh",
         audience: Audience,
+        watcher: Watcher,
         news: asyncio.Event,
     ) -> None:
         self.phase = "starting"
         self.reading = reading
+        self.watcher = watcher
         self.news = news
         """Is set whenever something about an instance changes."""
         self._source = source
@@ -114,8 +117,10 @@ class Daemon:
         """Apply what the manifests say now, and return what came of it."""
         if self._generations.current is None:
             return {"result": "starting", "diagnostics": [], "report": "", "changes": {}}
+        seen = await asyncio.to_thread(fingerprint, list(self._generations.files()))
         self.reading = await asyncio.to_thread(self._source.read)
         outcome = await self._generations.apply(self.reading)
+        self.watch(seen)
         self._audience.applied(outcome)
         return {
             "result": outcome.result,
@@ -146,9 +151,14 @@ class Daemon:
             in planned
         )
 
-    def watched(self) -> set[Path]:
-        """Return the files and folders whose change asks for a reload."""
-        return {*self.reading.watched, *self._generations.files()}
+    def watch(self, seen: Mapping[Path, str] | None = None) -> None:
+        """Watch the files and folders whose change asks for a reload.
+
+        A change counts from what was read, and for files that were `seen` before they were read
+        again from that: what failed with it would fail with it once more.
+        """
+        known = {**self._generations.files(), **(seen or {}), **self.reading.watched}
+        self.watcher.watch(known, known)
 
     def _instances(self) -> list[InstanceView]:
         return [
@@ -208,6 +218,7 @@ async def run_daemon(
         reaper = stack.enter_context(Reaper())
         await stack.enter_async_context(signals(stop))
         logs = InstanceLogs(state.logs, audience.line)
+        stack.callback(logs.close)
         common = common_environment(source.environment, mesh.agents)
         spawner = Spawner(reaper, common, logs.add, audience.note, clock)
         await stack.enter_async_context(spawner.running())
@@ -237,7 +248,8 @@ async def run_daemon(
             prepare=lambda mesh: spawner.use(common_environment(source.environment, mesh.agents)),
             allow_unresolved=options.allow_unresolved or registry.view().status == "external",
         )
-        daemon = Daemon(source, reading, supervisor, generations, registry, audience, news)
+        watcher = Watcher(clock, debounce_seconds=options.debounce_seconds)
+        daemon = Daemon(source, reading, supervisor, generations, registry, audience, watcher, news)
         private = state.listen()
         await stack.enter_async_context(
             http_serving(
@@ -250,7 +262,7 @@ async def run_daemon(
         if not stop.wished.is_set():
             daemon.phase = "running"
             audience.ready()
-            await stop.unless(_follow(daemon, options, clock))
+            await stop.unless(_follow(daemon))
         daemon.phase = "stopping"
         audience.changed()
     return stop.number
@@ -323,26 +335,23 @@ async def _start(
                 daemon.news.clear()
 
 
-async def _follow(daemon: Daemon, options: RunOptions, clock: Clock) -> None:
+async def _follow(daemon: Daemon) -> None:
     """Reload whenever something that was read has changed, and on SIGHUP."""
-    watcher = Watcher(clock, debounce_seconds=options.debounce_seconds)
-    watcher.watch(daemon.watched())
+    daemon.watch()
     loop = asyncio.get_running_loop()
     hung_up = asyncio.Event()
     loop.add_signal_handler(signal.SIGHUP, hung_up.set)
 
     async def reload_on_changes() -> None:
-        async with contextlib.aclosing(watcher.changes()) as changes:
+        async with contextlib.aclosing(daemon.watcher.changes()) as changes:
             async for _ in changes:
                 await daemon.reload()
-                watcher.watch(daemon.watched())
 
     async def reload_on_signal() -> None:
         while True:
             await hung_up.wait()
             hung_up.clear()
             await daemon.reload()
-            watcher.watch(daemon.watched())
 
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -354,7 +363,7 @@ async def _follow(daemon: Daemon, options: RunOptions, clock: Clock) -> None:
 
 def _instance_view(replica: Replica, post: Post) -> InstanceView:
     run = replica.current
-    assert run is not None  # noqa: S101  (its posts come from it)
+    assert run is not None
     registered = run.registered.get(post.instance)
     return InstanceView(
         id=post.instance,

@@ -37,6 +37,8 @@ class Run:
     child: Child
     loaded: "asyncio.Future[Loaded]"
     ready: "asyncio.Future[None]"
+    started_at: float
+    """When the process was forked, in seconds since the epoch."""
     ready_at: float = 0.0
     edges: dict[str, tuple[EdgeView, ...]] = field(default_factory=dict[str, tuple[EdgeView, ...]])
     registered: dict[str, Registered] = field(default_factory=dict[str, Registered])
@@ -108,11 +110,16 @@ class Replica:
     @property
     def id(self) -> str:
         """The replica's name: that of its process, and its number."""
-        return f"{self.spec.name.replace('/', '--')}-{self.number}"
+        return f"{replica_stem(self.spec.name)}-{self.number}"
 
     def instances(self) -> Iterable[Post]:
         """Return the posts of the current run."""
         return self.current.posts if self.current else ()
+
+
+def replica_stem(process: str) -> str:
+    """Return what the ids of a process's replicas have in common; no two processes share it."""
+    return process.replace("/", "--").replace(":", ".")
 
 
 def _resolve(future: "asyncio.Future[object]", value: object) -> None:

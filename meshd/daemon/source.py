@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from meshd.callables.project import FILE_NAME, Project, read_project
+from meshd.clock import Clock, SystemClock
+from meshd.daemon.watch import fingerprint_since
 from meshd.diagnostics.model import Diagnostic, in_file_order
 from meshd.manifest.files import STDIN, ProjectInputs
 from meshd.manifest.interpolate import Mode
@@ -20,11 +22,8 @@ class Reading:
     project: Project
     manifests: Manifests
     diagnostics: tuple[Diagnostic, ...]
-
-    @property
-    def watched(self) -> tuple[Path, ...]:
-        """The files and folders whose change asks for another reading."""
-        return (*self.manifests.watch, Path(self.project.root, FILE_NAME))
+    watched: Mapping[Path, str]
+    """The files and folders whose change asks for another reading, as they were."""
 
 
 @dataclass(slots=True)
@@ -38,6 +37,7 @@ class Source:
     allow: tuple[str, ...]
     environment: Mapping[str, str]
     stdin: BinaryIO | None = None
+    clock: Clock = field(default_factory=SystemClock)
     texts: Mapping[str, str] = field(default_factory=dict[str, str], init=False)
     """The manifests that were last read, by file, to show the lines that diagnostics speak of."""
     project: Project = field(default=Project(""), init=False)
@@ -46,6 +46,7 @@ class Source:
 
     def read(self) -> Reading:
         """Read everything anew; an input that is not there is an error."""
+        began = self.clock.now().timestamp()
         project, found = read_project(self.paths, self.allow)
         manifests = read_manifests(
             self.paths,
@@ -55,7 +56,13 @@ class Source:
             stdin=self._stdin(),
         )
         self.texts, self.project = manifests.sources, project
-        return Reading(project, manifests, in_file_order((*found, *manifests.diagnostics)))
+        watched = (*manifests.watch, Path(project.root, FILE_NAME))
+        return Reading(
+            project,
+            manifests,
+            in_file_order((*found, *manifests.diagnostics)),
+            fingerprint_since(watched, began),
+        )
 
     def _stdin(self) -> BinaryIO | None:
         if self._remembered is None and self.stdin is not None and Path(STDIN) in self.paths:

@@ -14,6 +14,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Self
 
+from meshd.domain.names import node_problem
 from meshd.errors import AlreadyRunning, DaemonError, NotReachable
 
 LONGEST_SOCKET_PATH = 100
@@ -46,7 +47,7 @@ class StateDirectory:
         It is the one chosen, or a short random one that the folder remembers.
         """
         if chosen:
-            return chosen
+            return checked_node(chosen)
         file = self.path / "node"
         with self._usable():
             if not file.exists():
@@ -123,6 +124,18 @@ class StateDirectory:
             return f" (process {json.loads(text)['pid']})"
         except (ValueError, KeyError, TypeError):
             return ""
+
+
+def checked_node(node: str) -> str:
+    """Return the name of a place that the user chose.
+
+    Raises:
+        DaemonError: it cannot be one.
+
+    """
+    if problem := node_problem(node):
+        raise DaemonError(f"`MESHD_NODE`: {problem}")
+    return node
 
 
 def random_node() -> str:

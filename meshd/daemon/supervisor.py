@@ -186,6 +186,7 @@ class Supervisor:
 
     async def _spawn(self, spec: ProcessSpec, job: InstanceJob, ports: Ports, fronts: Ports) -> Run:
         sockets = [port.descriptor for port in in_order(spec, ports, fronts)]
+        started_at = self._clock.now().timestamp()
         child = await self._spawner.spawn(job.name, job, sockets)
         loop = asyncio.get_running_loop()
         run = Run(
@@ -194,6 +195,7 @@ class Supervisor:
             ports=ports,
             fronts=fronts,
             child=child,
+            started_at=started_at,
             loaded=loop.create_future(),
             ready=loop.create_future(),
         )
@@ -271,7 +273,9 @@ class Supervisor:
     def _fell(self, replica: Replica, reason: str) -> None:
         looping = replica.failures >= CRASH_LOOP
         replica.status = "failed" if looping else "waiting"
-        replica.reason = f"crash loop, {replica.failures} times: {reason}" if looping else reason
+        if looping:
+            reason = f"{reason} (crash loop: {replica.failures} times in a row)"
+        replica.reason = reason
         pause = _pause_seconds(replica.failures)
         soon = f"again in {pause:g} s" if pause else "again now"
         self._hooks.note(f"{replica.id} {reason}; starting it {soon}")

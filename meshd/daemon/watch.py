@@ -32,6 +32,8 @@ REMOTE = re.compile(
 )
 """File systems whose other users cause no events here."""
 
+CHANGED_SINCE = "changed since it was read"
+
 MOUNTS = Path("/proc/self/mountinfo")
 
 logger = logging.getLogger("meshd.watch")
@@ -40,6 +42,24 @@ logger = logging.getLogger("meshd.watch")
 def fingerprint(paths: Iterable[Path]) -> dict[Path, str]:
     """Return what each path holds now, as a digest: equal digests, equal content."""
     return {path: content_of(path, None, 0).digest for path in paths}
+
+
+def fingerprint_since(paths: Iterable[Path], began: float) -> dict[Path, str]:
+    """Return the digests of files that were read from `began` on (seconds since the epoch).
+
+    What was written since then may not be what was read: its digest equals no other.
+    """
+    return {
+        path: CHANGED_SINCE if _written(path) >= began else digest
+        for path, digest in fingerprint(paths).items()
+    }
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 class Watcher:

@@ -44,8 +44,11 @@ class Callbacks:
     """Returns the body of a full heartbeat."""
     read: Callable[[Any], Answer]
     """Reads the answer to it, or raises `MalformedAnswer`."""
-    apply: Callable[[Answer], None]
-    """Takes over the wiring."""
+    apply: Callable[[Answer, bool], bool]
+    """Takes over the wiring, of a registry that had forgotten the instance if the flag is set.
+
+    False means that the answer is too early to be believed, and has to be asked for again.
+    """
     on_state: Callable[[RegistryState], None]
     """Hears of each change of the state."""
 
@@ -68,6 +71,7 @@ class Heartbeat:
         self._clock = clock
         self._random = rng
         self._must_register = True
+        self._was_forgotten = False
         self._is_first = True
         self._failures = 0
         self._eager_seconds: float | None = None
@@ -101,6 +105,7 @@ class Heartbeat:
             if standing == "unchanged":
                 self._is("connected")
                 return self._next_pause()
+            self._was_forgotten |= standing == "unknown" and not self._must_register
             self._must_register = True
             await self._register()
         except RegistryAway as error:
@@ -116,9 +121,10 @@ class Heartbeat:
             await self._client.leave(self._identity.instance, self._identity.incarnation)
             answer = await self._full()
         self._is_first = False
-        self._must_register = False
         self._is("connected")
-        self._callbacks.apply(answer)
+        believed = self._callbacks.apply(answer, self._was_forgotten)
+        self._must_register = not believed
+        self._was_forgotten = False
         is_resolved = all(answer.wiring.values())
         if is_resolved:
             self._eager_seconds = None

@@ -1,19 +1,31 @@
 """An instance as a member of the mesh: what the registry says of its needs becomes upstreams.
 
 A provider in the same process is called directly, every other one over HTTP. An answer that says
-what the one before said touches nothing.
+what the one before said touches nothing. A registry that has forgotten everybody, because it began
+anew, does not know the others yet: until they had time to come back, what it does not know stays.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from meshd.clock import Clock
 from meshd.domain.spec import JsonValue
 from meshd.runtime.agent import RunningAgent
 from meshd.runtime.client import McpClient
 from meshd.runtime.edge import Edge, Upstream
-from meshd.runtime.registration import Answer, Identity, UpstreamRef, read_answer, registration
+from meshd.runtime.registration import (
+    Answer,
+    Identity,
+    UpstreamRef,
+    digest_of,
+    read_answer,
+    registration,
+)
 from meshd.runtime.upstreams import HttpUpstream
+
+PATIENCE_INTERVALS = 2.0
+"""How long others have to come back to a registry that has forgotten everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,7 @@ class Membership:
         client: McpClient,
         local: Mapping[str, RunningAgent],
         on_wired: Callable[[tuple[EdgeState, ...]], None],
+        clock: Clock,
     ) -> None:
         """Take the instances of this process by id (`local`), and who hears of a new wiring."""
         self.identity = identity
@@ -44,7 +57,9 @@ class Membership:
         self._client = client
         self._local = local
         self._on_wired = on_wired
+        self._clock = clock
         self._digest = ""
+        self._patient_until = 0.0
         self._known: Mapping[tuple[str, str], tuple[UpstreamRef, ...]] = {}
 
     def describe(self) -> dict[str, Any]:
@@ -55,14 +70,30 @@ class Membership:
         """Read the answer to it, or raise `MalformedAnswer`."""
         return read_answer(self._agent.plan, body)
 
-    def apply(self, answer: Answer) -> None:
-        """Take over the wiring, if it is not the one that holds."""
-        if answer.digest == self._digest:
-            return
-        self._digest, self._known = answer.digest, answer.wiring
-        for slot, edge in self._agent.edges.items():
-            edge.wire(tuple(map(self._upstream, answer.wiring.get(slot, ()))))
-        self._on_wired(self.edges())
+    def apply(self, answer: Answer, was_forgotten: bool = False) -> bool:
+        """Take over the wiring, if it is not the one that holds.
+
+        With `was_forgotten` the registry had not known the instance any more. False means that
+        something that the answer does not know was kept, so that it has to be asked for again.
+        """
+        now = self._clock.monotonic()
+        if was_forgotten:
+            self._patient_until = now + PATIENCE_INTERVALS * self.identity.interval_seconds
+        wiring, digest = answer.wiring, answer.digest
+        kept = now < self._patient_until and any(
+            not upstreams and self._known.get(slot) for slot, upstreams in wiring.items()
+        )
+        if kept:
+            wiring = {
+                slot: upstreams or self._known.get(slot, ()) for slot, upstreams in wiring.items()
+            }
+            digest = digest_of(wiring)
+        if digest != self._digest:
+            self._digest, self._known = digest, wiring
+            for slot, edge in self._agent.edges.items():
+                edge.wire(tuple(map(self._upstream, wiring.get(slot, ()))))
+            self._on_wired(self.edges())
+        return not kept
 
     def edges(self) -> tuple[EdgeState, ...]:
         """Return the needs as they are wired now."""

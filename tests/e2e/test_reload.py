@@ -27,9 +27,7 @@ def status(mesh: Mesh) -> str:
 
 
 def pids(mesh: Mesh) -> dict[str, int]:
-    return {
-        one["id"]: one["pid"] for agent in mesh.view()["agents"] for one in agent["instances"]
-    }
+    return {one["id"]: one["pid"] for agent in mesh.view()["agents"] for one in agent["instances"]}
 
 
 def test_an_edited_function_restarts_its_agent_alone_without_a_failed_call(tmp_path: Path) -> None:
@@ -46,7 +44,7 @@ def test_an_edited_function_restarts_its_agent_alone_without_a_failed_call(tmp_p
         assert pids(mesh)["shop-1"] == before["shop-1"]
         assert caller.failures == []
 
-        assert "unchanged" in meshd("reload", "--state-dir", mesh.state).stdout
+        assert "unchanged" in meshd("reload", "--state-dir", mesh.state).stderr
         assert pids(mesh)["shop-1"] == before["shop-1"]
 
 
@@ -128,10 +126,10 @@ def test_replicas_come_and_go_and_share_a_fixed_port(tmp_path: Path) -> None:
         assert len(endpoints) == 3
         [need] = [need for agent in mesh.view()["agents"] for need in agent["needs"]]
         until(
-            lambda: len(
-                [n for agent in mesh.view()["agents"] for n in agent["needs"]][0]["providers"]
+            lambda: (
+                len([n for agent in mesh.view()["agents"] for n in agent["needs"]][0]["providers"])
+                == 3
             )
-            == 3
         )
         assert need["capability"] == "price"
 
