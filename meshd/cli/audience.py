@@ -2,12 +2,13 @@
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from meshd.cli.mesh import announce_mesh
 from meshd.cli.output import is_colourful, painted, report, say
-from meshd.cli.standing import change_lines, missing
+from meshd.cli.standing import change_lines, few, missing
 from meshd.daemon.admin import Administered
 from meshd.daemon.generations import Outcome
 from meshd.daemon.log_lines import LogLine
@@ -15,6 +16,7 @@ from meshd.daemon.source import Source
 from meshd.daemon.stages import Stages
 from meshd.diagnostics.model import Diagnostic
 
+SILENT_SECONDS = 1.0
 REMIND_SECONDS = 10.0
 
 
@@ -27,30 +29,33 @@ class PlainAudience:
         stages: Stages,
         state_directory: Path,
         *,
-        until_ready: bool = False,
+        detached: bool = False,
     ) -> None:
-        """Take what is to be told; `until_ready`: afterwards instances print to files only."""
+        """Take what there is to tell of.
+
+        Detached, nothing is said of what takes long, which the command that waits does; and what
+        instances print once the mesh is ready is in their logs only.
+        """
         self._source = source
         self._stages = stages
         self._state_directory = state_directory
-        self._until_ready = until_ready
+        self._is_detached = detached
         self._is_colourful = is_colourful(sys.stderr)
         self._is_ready = False
         self._daemon: Administered | None = None
         self._reminder: asyncio.TimerHandle | None = None
-        self._starting = "checking the manifests …"
 
     @property
-    def starting(self) -> str:
-        """What takes its time, in words, or nothing; may be asked in any thread."""
-        return self._starting
+    def before_begin(self) -> str:
+        """What takes its time before the daemon begins, or nothing; for any thread to ask."""
+        is_said = self._is_detached or self._daemon is not None
+        return "" if is_said else "checking the manifests …"
 
     def begins(self, daemon: Administered) -> None:
         """Keep the daemon, to ask it."""
         self._daemon = daemon
-        count = len(daemon.view()["agents"])
-        self._starting = f"starting {count} agent{'' if count == 1 else 's'} …"
-        self._remind()
+        if not self._is_detached:
+            self._remind_after(SILENT_SECONDS, starting_words(daemon.status()))
 
     def warned(self, warnings: tuple[Diagnostic, ...]) -> None:
         """Print warnings."""
@@ -59,7 +64,6 @@ class PlainAudience:
     def ready(self) -> None:
         """Print the mesh."""
         self._is_ready = True
-        self._starting = ""
         self._forget_reminder()
         announce_mesh(
             self.daemon.view(),
@@ -74,7 +78,7 @@ class PlainAudience:
 
     def line(self, line: LogLine) -> None:
         """Print what an instance printed, with its name."""
-        if not (self._until_ready and self._is_ready):
+        if not (self._is_detached and self._is_ready):
             name = painted(line.instance) if self._is_colourful else line.instance
             say(f"{name} | {line.text}")
 
@@ -99,14 +103,22 @@ class PlainAudience:
         assert self._daemon is not None  # noqa: S101  (`begins` comes first)
         return self._daemon
 
-    def _remind(self) -> None:
-        """Say from time to time what has not started yet."""
-        if self._reminder is not None:
+    def _remind_after(self, seconds: float, words: str) -> None:
+        """Say what is being started when it takes long, and from then on what is missing."""
+
+        def remind() -> None:
+            say(words)
             lacking = missing(self.daemon.status())
-            say(f"still starting: {'; '.join(lacking[1:]) or lacking[0]}")
-        loop = asyncio.get_running_loop()
-        self._reminder = loop.call_later(REMIND_SECONDS, self._remind)
+            self._remind_after(REMIND_SECONDS, f"still starting: {few(lacking[1:] or lacking)}")
+
+        self._reminder = asyncio.get_running_loop().call_later(seconds, remind)
 
     def _forget_reminder(self) -> None:
         if self._reminder is not None:
             self._reminder.cancel()
+
+
+def starting_words(status: Mapping[str, Any]) -> str:
+    """Return how many agents are being started."""
+    count = len(status["agents"])
+    return f"starting {count} agent{'' if count == 1 else 's'} …"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from meshd.cli.audience import SILENT_SECONDS, starting_words
 from meshd.cli.mesh import announce_mesh
 from meshd.cli.output import say
 from meshd.cli.patience import saying
@@ -41,8 +42,7 @@ def run_detached(words: Sequence[str], paths: Sequence[Path], options: Options) 
     daemon = _started(words, log, wants_input=STDIN in paths)
     admin = AdminClient(options.state_dir)
     try:
-        with saying(lambda: _starting(admin)):
-            is_running = asyncio.run(_ready(daemon, admin))
+        is_running = asyncio.run(_ready(daemon, admin))
     except BaseException:
         _end(daemon)
         raise
@@ -85,9 +85,16 @@ def _attached(words: Sequence[str]) -> list[str]:
 async def _ready(daemon: "subprocess.Popen[bytes]", admin: AdminClient) -> bool:
     """Wait until the mesh runs; False if the daemon has ended."""
     clock = SystemClock()
+    speaks_at = clock.monotonic() + SILENT_SECONDS
+    words, said = "checking the manifests …", ""
     while daemon.poll() is None:
-        if (_asked(admin) or {}).get("phase") == "running":
+        status = _asked(admin)
+        if status is not None and status["phase"] == "running":
             return True
+        words = starting_words(status) if status else words
+        if words != said and clock.monotonic() >= speaks_at:
+            said = words
+            say(words)
         await clock.sleep(POLL_SECONDS)
     return False
 
@@ -97,14 +104,6 @@ def _asked(admin: AdminClient) -> dict[str, Any] | None:
         return admin.status()
     except NotReachable:
         return None
-
-
-def _starting(admin: AdminClient) -> str:
-    status = _asked(admin)
-    if status is None:
-        return "checking the manifests …"
-    count = len(status["agents"])
-    return f"starting {count} agent{'' if count == 1 else 's'} …"
 
 
 def _end(daemon: "subprocess.Popen[bytes]") -> None:

@@ -77,8 +77,6 @@ class LiveAudience(PlainAudience):
     def begins(self, daemon: Administered) -> None:
         """Begin to draw."""
         super().begins(daemon)
-        # The drawing says it.
-        self._starting = ""
         self._forget_reminder()
         self._show()
 
@@ -196,7 +194,7 @@ class LiveAudience(PlainAudience):
                 Text(row.instance or row.agent, NAME_COLOURS[name_colour(row.instance)]),
                 Text(row.status, STYLES.get(row.status, "")),
                 Text(f"restarts {row.restarts}" if row.restarts else "", "dim"),
-                Text(row.why),
+                Text(row.why, no_wrap=True, overflow="ellipsis"),
             )
         parts: list[RenderableType] = [Text(), table]
         if len(shown) < len(listed):
@@ -212,8 +210,10 @@ class LiveAudience(PlainAudience):
         if registry["status"] not in ("ready", "external"):
             why = f" ({registry['reason']})" if registry["reason"] else ""
             where += f" is {registry['status']}{why}"
-        mark = self._mark("ready" if not lacking else "starting" if phase == "running" else phase)
-        return Text.assemble(mark, "  ", (f"mesh {state}", "bold"), f"   {where}   ", self._hint)
+        mark = self._mark("ready" if not lacking else "waiting" if phase == "running" else phase)
+        foot = Text.assemble(mark, "  ", (f"mesh {state}", "bold"), f"   {where}   ", self._hint)
+        foot.no_wrap, foot.overflow = True, "ellipsis"
+        return foot
 
     def _mark(self, status: str) -> Text:
         is_unicode = self._terminal.encoding.startswith("utf")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from meshd.cli.output import is_colourful, painted, show
+from meshd.cli.output import is_colourful, painted, say, show
 from meshd.cli.target import BadRequest, meant
 from meshd.daemon.client import AdminClient
 from meshd.daemon.log_lines import LogLine, instance_of
@@ -33,9 +33,10 @@ def show_logs(request: Request, state_directory: Path, style: str) -> int:
     """Print the last lines, and with `follow` those that come, until Ctrl-C."""
     if request.lines < 0:
         raise BadRequest(f"`--lines`: {request.lines} lines cannot be printed")
-    folder = StateDirectory(state_directory).logs
+    state = StateDirectory(state_directory)
+    folder = state.logs
     present = instances_in(folder)
-    if not present and not request.follow:
+    if not (present or request.follow or state.socket.exists()):
         raise DaemonError(
             f"nothing has printed to the state directory `{state_directory}`",
             "start a mesh with `meshd run`, or name its `--state-dir`",
@@ -45,8 +46,11 @@ def show_logs(request: Request, state_directory: Path, style: str) -> int:
     if request.follow:
         asyncio.run(_follow(folder, wanted, request.lines, write))
     else:
-        for line in tail(folder, wanted, request.lines):
+        lines = tail(folder, wanted, request.lines)
+        for line in lines:
             show(write(line))
+        if not lines and request.lines:
+            say("nothing was printed yet")
     return 0
 
 

@@ -53,7 +53,7 @@ def run(paths: list[Path], options: Options) -> int:
         with StateDirectory(options.state_dir).held() as state:
             audience = _audience(source, stages, options)
             try:
-                with saying(lambda: audience.starting):
+                with saying(lambda: audience.before_begin):
                     number = _serve(source, state, given, audience, stages, options)
             finally:
                 audience.close()
@@ -85,7 +85,7 @@ def _audience(source: Source, stages: Stages, options: Options) -> "PlainAudienc
     terminal = Terminal(stderr=True, highlight=False)
     if wants_live_view(terminal, plain=options.verbose or options.in_process):
         return LiveAudience(source, stages, options.state_dir, terminal)
-    return PlainAudience(source, stages, options.state_dir, until_ready=options.detached)
+    return PlainAudience(source, stages, options.state_dir, detached=options.detached)
 
 
 def _serve(

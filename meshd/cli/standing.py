@@ -40,18 +40,20 @@ class Row:
 
 def rows(status: Mapping[str, Any]) -> list[Row]:
     """Return the instances in the order of their agents."""
-    return [row for agent in status["agents"] for row in _rows_of(agent)]
+    return [row for agent in status["agents"] for row in _rows_of(agent, status["phase"])]
 
 
-def _rows_of(agent: Mapping[str, Any]) -> Iterator[Row]:
+def _rows_of(agent: Mapping[str, Any], phase: str) -> Iterator[Row]:
     key = agent_key(agent["name"], agent["namespace"])
     wanting = agent["waiting_for"] if agent["instances"] else ()
     waits = f"waits for {', '.join(dict.fromkeys(wanting))}" if wanting else ""
     if not agent["instances"]:
+        # Instances that end are not told of any more.
+        is_ending = phase == "stopping" and agent["replicas"]
         yield Row(
             agent=key,
             instance="",
-            status=agent["status"],
+            status=phase if is_ending else agent["status"],
             pid=None,
             restarts=0,
             endpoint="",
@@ -77,7 +79,11 @@ def missing(status: Mapping[str, Any]) -> list[str]:
         key = agent_key(agent["name"], agent["namespace"])
         state = agent["status"]
         if state != "ready" and (state != "stopped" or agent["replicas"]):
-            why = [row.why for row in _rows_of(agent) if row.status != "ready" and row.why]
+            why = [
+                row.why
+                for row in _rows_of(agent, status["phase"])
+                if row.status != "ready" and row.why
+            ]
             found.append(f"`{key}` is {state}" + (f" ({why[0]})" if why else ""))
         elif agent["replicas"]:
             needs = dict.fromkeys(agent["waiting_for"])
@@ -111,3 +117,9 @@ def change_lines(changes: Mapping[str, Any]) -> list[str]:
     lines += [f"restarted {name} ({'; '.join(why)})" for name, why in restarted.items()]
     lines += [f"rescaled {name}" for name in changes.get("rescaled", ())]
     return lines + [f"stopped {name}" for name in changes.get("stopped", ())]
+
+
+def few(texts: Sequence[str], limit: int = 6) -> str:
+    """Return texts as one, and how many are left out if there are many."""
+    left = len(texts) - limit
+    return "; ".join(texts if left <= 0 else [*texts[:limit], f"and {left} more"])

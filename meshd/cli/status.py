@@ -48,7 +48,8 @@ def print_status(status: dict[str, Any], out: Console) -> None:
 
 def _table(listed: Sequence[Row]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("agent", "instance", "status", "pid", "restarts", "endpoint", "why"):
+    why = ("why",) if any(row.why for row in listed) else ()
+    for name in ("agent", "instance", "status", "pid", "restarts", "endpoint", *why):
         fold = name in ("why", "endpoint")
         table.add_column(name, no_wrap=not fold, overflow="fold")
     for row in listed:
@@ -59,7 +60,7 @@ def _table(listed: Sequence[Row]) -> Table:
             str(row.pid or "-"),
             str(row.restarts),
             escape(f"{row.endpoint}/mcp") if row.endpoint else "-",
-            escape(row.why),
+            *([escape(row.why)] if why else []),
         )
     return table
 

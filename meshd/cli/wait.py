@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from meshd.cli.output import fail, say
-from meshd.cli.standing import missing
+from meshd.cli.standing import few, missing
 from meshd.cli.values import seconds
 from meshd.clock import Clock, SystemClock
 from meshd.daemon.client import AdminClient
@@ -28,7 +28,7 @@ def wait(state_directory: Path, timeout: str) -> int:
 
     lacking = asyncio.run(until_ready(ask, timeout_seconds, SystemClock()))
     if lacking:
-        fail(f"the mesh is not ready after {timeout}: {'; '.join(lacking)}", "see `meshd status`")
+        fail(f"the mesh is not ready after {timeout}: {few(lacking)}", "see `meshd status`")
         return TIMED_OUT
     say("ready")
     return 0
@@ -60,5 +60,5 @@ async def until_ready(
             return lacking
         if passed >= 1 and not has_spoken:
             has_spoken = True
-            say(f"waiting: {'; '.join(lacking)}")
+            say(f"waiting: {few(lacking)}")
         await clock.sleep(min(POLL_SECONDS, timeout_seconds - passed))

@@ -72,8 +72,10 @@ class FakeDaemon:
     def view(self) -> dict[str, Any]:
         """Return the mesh, each agent with one tool called `echo`."""
         listed = deepcopy(self.told["agents"])
-        tools = [{"name": "echo", "capability": None, "version": "1.0.0", "tags": []}]
-        own = {"version": "1.0.0", "tools": tools, "needs": []}
+        tools: list[dict[str, Any]] = [
+            {"name": "echo", "capability": None, "version": "1.0.0", "tags": []}
+        ]
+        own: dict[str, Any] = {"version": "1.0.0", "tools": tools, "needs": []}
         return {"agents": [{**each, **own} for each in listed], "registry": self.told["registry"]}
 
     def status(self) -> dict[str, Any]:

@@ -123,7 +123,11 @@ def test_stop_waits_for_the_end(
     tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.1)"])
-    monkeypatch.setattr(AdminClient, "stop", lambda _: process.pid)
+
+    def stopped(_: AdminClient) -> int:
+        return process.pid
+
+    monkeypatch.setattr(AdminClient, "stop", stopped)
     assert execute(["stop", "--state-dir", str(tmp_path)]) == 0
     assert process.wait() == 0
     assert capsys.readouterr().err == f"stopped (process {process.pid})\n"

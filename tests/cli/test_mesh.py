@@ -65,7 +65,7 @@ def test_the_tables_show_each_instance_and_agents_without_any(
 ) -> None:
     need = {"tool": "t", "parameter": "p", "capability": "pay", "status": "resolved"}
     providers = [{"agent": "shop", "tool": "buy", "instance": name} for name in ("s-1", "s-2")]
-    mesh = {
+    mesh: dict[str, Any] = {
         "agents": [
             {**agent("geo", instance("geo-1"), instance("geo-2", "waiting")), "version": "1.0.0"}
             | {"tools": [], "needs": [{**need, "providers": providers}]},

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from meshd.cli.app import execute
+from meshd.cli.standing import missing
 from meshd.clock import SystemClock
 from meshd.daemon.client import AdminClient
 from meshd.errors import NotReachable
@@ -68,6 +69,8 @@ class Session:
 
     state: Path
     commands: list[list[str]]
+    lacking: list[str] = field(default_factory=list[str])
+    """What the mesh lacks when the commands are given."""
     statuses: list[int] = field(default_factory=list[int])
     errors: list[BaseException] = field(default_factory=list[BaseException])
 
@@ -75,7 +78,7 @@ class Session:
         """Wait for the mesh, give the commands, stop the mesh."""
         admin = AdminClient(self.state)
         try:
-            wait_until_ready(admin)
+            wait_until_ready(admin, self.lacking)
             self.statuses = [
                 execute([*words, "--state-dir", str(self.state)]) for words in self.commands
             ]
@@ -85,12 +88,12 @@ class Session:
             admin.stop()
 
 
-def wait_until_ready(admin: AdminClient) -> None:
+def wait_until_ready(admin: AdminClient, allowed: list[str]) -> None:
     waiting = threading.Event()
     deadline = SystemClock().monotonic() + 20
     while SystemClock().monotonic() < deadline:
         try:
-            if all(agent["status"] == "ready" for agent in admin.mesh()["agents"]):
+            if missing(admin.status()) == allowed:
                 return
         except NotReachable:
             pass
@@ -123,8 +126,19 @@ def run(tmp_path: Path, commands: list[list[str]], *options: str) -> list[int]:
     manifest = tmp_path / "mesh.yaml"
     if not manifest.exists():
         manifest.write_text(MANIFEST.replace(", namespace: other", ""), encoding="utf-8")
-    session = Session(tmp_path / "state", commands)
-    words = ["run", str(manifest), "--state-dir", str(session.state), "--grace", "1s", *options]
+    lacking = ["`greeter` waits for `words`"] if "--allow-unresolved" in options else []
+    session = Session(tmp_path / "state", commands, lacking)
+    words = [
+        "run",
+        "--in-process",
+        str(manifest),
+        "--registry-port",
+        "0",
+        "--grace",
+        "1s",
+        *options,
+    ]
+    words += ["--state-dir", str(session.state)]
     with driven(session):
         assert execute(words) == 0
     return session.statuses
@@ -141,7 +155,7 @@ def test_run_prints_the_mesh_and_how_to_call_it(tmp_path: Path, capsys: Output) 
     assert ["words.word", "words", "1.0.0"] in lines
     assert ["greeter.greet", "(words)", "words", "->", "words.word"] in lines
     assert f"call a tool:  meshd call greeter.greet name=NAME --state-dir {tmp_path}/state" in out
-    assert all(f"{stage} " in out for stage in ("collect", "configure", "start the HTTP servers"))
+    assert all(f"{stage} " in out for stage in ("collect", "configure", "serve"))
     assert err.endswith("stopped\n")
 
 
@@ -203,7 +217,11 @@ def test_list_as_json_is_the_documented_shape(tmp_path: Path, capsys: Output) ->
     out = capsys.readouterr().out
     listed = json.loads(out[out.index("\n{") :])
     assert [agent["name"] for agent in listed["agents"]] == ["greeter", "words"]
-    assert listed["registry"] == {"url": "", "status": "none"}
+    assert listed["registry"]["status"] == "ready"
+    (need,) = listed["agents"][0]["needs"]
+    (provider,) = need["providers"]
+    assert need["status"] == "resolved"
+    assert provider["endpoint"] == listed["agents"][1]["instances"][0]["endpoint"]
 
 
 def test_a_need_finds_no_provider_in_another_namespace(tmp_path: Path, capsys: Output) -> None:
