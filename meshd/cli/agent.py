@@ -51,8 +51,9 @@ def run(name: str, paths: Sequence[Path], options: Options) -> int:
         is_ready = True
         report(warnings, source.texts, "text")
         for instance in instances:
-            say(f"{instance['id']}:  {instance['status']}  {instance['endpoint']}/mcp")
-        say("stop:  Ctrl-C")
+            endpoint = f"{instance['endpoint']}/mcp"
+            say(f"{instance['id'] + ':':10} {instance['status']}  {endpoint}")
+        say(f"{'stop:':10} Ctrl-C")
 
     import uvloop
 

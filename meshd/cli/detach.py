@@ -47,9 +47,9 @@ def run_detached(words: Sequence[str], paths: Sequence[Path], options: Options) 
         _end(daemon)
         raise
     if not is_running:
-        say(log.read_text(encoding="utf-8", errors="replace").rstrip("\n"))
-        status = daemon.returncode
-        return 128 - status if status < 0 else status
+        return _tell_end(daemon.returncode, log)
+    # Left running on purpose, which Popen would warn of.
+    daemon.returncode = 0
     announce_mesh(
         admin.mesh(),
         admin.tool,
@@ -60,12 +60,10 @@ def run_detached(words: Sequence[str], paths: Sequence[Path], options: Options) 
 
 
 def _started(words: Sequence[str], log: Path, *, wants_input: bool) -> "subprocess.Popen[bytes]":
-    # Not isolated from the environment, but from the folder that `-m` would import from.
-    command = [sys.executable, "-P", "-m", "meshd", *_attached(words)]
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         return subprocess.Popen(  # noqa: S603  (the command that this one is)
-            command,
+            daemon_command(words),
             stdin=None if wants_input else subprocess.DEVNULL,
             stdout=descriptor,
             stderr=descriptor,
@@ -77,9 +75,11 @@ def _started(words: Sequence[str], log: Path, *, wants_input: bool) -> "subproce
         os.close(descriptor)
 
 
-def _attached(words: Sequence[str]) -> list[str]:
+def daemon_command(words: Sequence[str]) -> list[str]:
     """Return the command line of the daemon itself."""
-    return ["--detached" if word == "--detach" else word for word in words]
+    detached = ["--detached" if word == "--detach" else word for word in words]
+    # With `-P`: nothing is imported from the folder where the user happens to be.
+    return [sys.executable, "-P", "-m", "meshd", *detached]
 
 
 async def _ready(daemon: "subprocess.Popen[bytes]", admin: AdminClient) -> bool:
@@ -104,6 +104,16 @@ def _asked(admin: AdminClient) -> dict[str, Any] | None:
         return admin.status()
     except NotReachable:
         return None
+
+
+def _tell_end(status: int, log: Path) -> int:
+    """Print what the daemon printed, as if it had done so here; return the exit status."""
+    if text := log.read_text(encoding="utf-8", errors="replace").rstrip("\n"):
+        say(text)
+    if status >= 0:
+        return status
+    say(f"the daemon was killed by signal {-status}")
+    return 128 - status
 
 
 def _end(daemon: "subprocess.Popen[bytes]") -> None:

@@ -42,7 +42,7 @@ def show_logs(request: Request, state_directory: Path, style: str) -> int:
             "start a mesh with `meshd run`, or name its `--state-dir`",
         )
     wanted = wanted_by(request.names, present, lambda: processes_of(state_directory))
-    write = _as_json if style == "json" else _as_text(colour=is_colourful(sys.stdout))
+    write = as_json if style == "json" else as_text(colour=is_colourful(sys.stdout))
     if request.follow:
         asyncio.run(_follow(folder, wanted, request.lines, write))
     else:
@@ -122,7 +122,9 @@ def _is_of(stem: str, log: str) -> bool:
     return log == stem or (log.startswith(f"{stem}-") and log[len(stem) + 1 :].isdigit())
 
 
-def _as_text(*, colour: bool) -> Callable[[LogLine], str]:
+def as_text(*, colour: bool) -> Callable[[LogLine], str]:
+    """Return what writes lines for people, with the time as it is here."""
+
     def text(line: LogLine) -> str:
         at = line.at.astimezone().isoformat(timespec="milliseconds")
         name = painted(line.instance) if colour else line.instance
@@ -131,7 +133,8 @@ def _as_text(*, colour: bool) -> Callable[[LogLine], str]:
     return text
 
 
-def _as_json(line: LogLine) -> str:
+def as_json(line: LogLine) -> str:
+    """Return a line for programs."""
     at = line.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     values = {"instance": line.instance, "at": at, "text": line.text}
     return json.dumps(values, ensure_ascii=False)

@@ -1,9 +1,11 @@
 import json
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from meshd.cli import logs
 from meshd.cli.app import execute
 from meshd.cli.logs import wanted_by
 from meshd.cli.target import BadRequest
@@ -110,3 +112,29 @@ def test_a_name_is_not_taken_for_a_longer_one() -> None:
     ]
     with pytest.raises(BadRequest):
         wanted_by(["tri"], ["trip-1"], dict)
+
+
+def test_logs_are_followed_over_restarts_until_ctrl_c(
+    state: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+
+    def show(text: str) -> None:
+        shown.append(text.partition(" ")[2])
+        if len(shown) == 1:
+            write(state, LogLine("geo-1", at(7), "seven"))
+        elif len(shown) == 2:
+            (state / "logs" / file_name("geo-1")).rename(state / "logs" / "geo-1.log.1")
+            write(state, LogLine("geo-1", at(8), "eight"), LogLine("geo-3", at(9), "nine"))
+        elif len(shown) == 4:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(logs, "show", show)
+    assert execute(["logs", "-f", "geo", "-n", "1", "--state-dir", str(state)]) == 130
+    assert shown == ["geo-2 | four", "geo-1 | seven", "geo-1 | eight", "geo-3 | nine"]
+
+
+def test_names_of_logs_have_colours_on_a_terminal() -> None:
+    line = LogLine("geo-1", at(1), "one")
+    assert logs.as_text(colour=True)(line).endswith("mgeo-1\x1b[0m | one")
+    assert logs.as_text(colour=False)(line).endswith(" geo-1 | one")
