@@ -13,9 +13,10 @@ from meshd.daemon.addresses import Addresses
 from meshd.daemon.environment import common_environment, environment_of
 from meshd.daemon.instances import Instances
 from meshd.daemon.lifecycle import first_reading
+from meshd.daemon.link import require
 from meshd.daemon.messages import Report
 from meshd.daemon.options import RunOptions
-from meshd.daemon.prepare import load, require
+from meshd.daemon.prepare import load
 from meshd.daemon.signals import signals
 from meshd.daemon.source import Source
 from meshd.daemon.stages import Stages

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from meshd.clock import SystemClock
-from meshd.daemon.prepare import Signatures, link_mesh, require
+from meshd.daemon.link import Signatures, link_mesh, require
 from meshd.daemon.replica import Replica, Run
 from meshd.daemon.source import Reading
 from meshd.daemon.stages import Stages

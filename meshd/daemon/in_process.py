@@ -9,15 +9,17 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from meshd.clock import Clock
 from meshd.daemon.addresses import Addresses, in_order
 from meshd.daemon.admin import admin_app
 from meshd.daemon.environment import environment_of
 from meshd.daemon.instances import Instances
 from meshd.daemon.lifecycle import ADMIN_GRACE_SECONDS, first_reading, registry_port
+from meshd.daemon.link import link_mesh, require
 from meshd.daemon.messages import EdgeView, Post, Registered, Report, Wired
 from meshd.daemon.options import Audience, RunOptions
 from meshd.daemon.ports import Port
-from meshd.daemon.prepare import Loading, link_mesh, load, require
+from meshd.daemon.prepare import Loading, load
 from meshd.daemon.registry import default_store, open_store, serving_registry
 from meshd.daemon.signals import signals
 from meshd.daemon.source import Source
@@ -128,17 +130,7 @@ async def run_in_process(
     stop = Stop()
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(signals(stop))
-        url = named
-        if not named:
-            port = registry_port(options.registry_port)
-            url = port.endpoint.url
-            port.open()
-            store = open_store(default_store(state.path))
-            listener = port.duplicate()
-            await stack.enter_async_context(
-                serving_registry(store, listener, "127.0.0.1", clock, any_host=False)
-            )
-            stack.callback(port.close)
+        url = named or await _own_registry(options, state, clock, stack)
         node = state.node(options.node) if named else ""
         addresses = Addresses(clock, node=node, insecure=options.insecure)
         posts, listeners = _posts(mesh, addresses, stack)
@@ -168,6 +160,20 @@ async def run_in_process(
         running.phase = "stopping"
         await instances.drain("the mesh stops")
     return stop.number
+
+
+async def _own_registry(
+    options: RunOptions, state: StateDirectory, clock: Clock, stack: contextlib.AsyncExitStack
+) -> str:
+    """Serve the mesh's own registry until the stack ends; return its URL."""
+    port = registry_port(options.registry_port)
+    port.open()
+    stack.callback(port.close)
+    store = open_store(default_store(state.path))
+    await stack.enter_async_context(
+        serving_registry(store, port.duplicate(), "127.0.0.1", clock, any_host=False)
+    )
+    return port.endpoint.url
 
 
 def _posts(

@@ -24,8 +24,8 @@ from meshd.errors import InvalidInput, LifespanFailed
 from meshd.runtime.agent import RunningAgent
 from meshd.runtime.client import McpClient
 from meshd.runtime.heartbeat import Callbacks, Heartbeat, RegistryState
-from meshd.runtime.membership import EdgeState, Membership
-from meshd.runtime.registration import Identity
+from meshd.runtime.membership import Membership
+from meshd.runtime.registration import EdgeState, Identity
 from meshd.runtime.registry_client import RegistryClient
 from meshd.runtime.workers import Workers
 

@@ -12,7 +12,7 @@ from meshd.callables.project import Project
 from meshd.diagnostics.model import Diagnostic
 from meshd.domain.signature import ToolSignature
 from meshd.domain.spec import AgentSpec
-from meshd.runtime.membership import EdgeState
+from meshd.runtime.registration import EdgeState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,11 @@
-"""Two steps on the way to a mesh that runs: load the callables of agents, and link the mesh.
+"""Loads the callables of agents that share a process, with everything that is wrong with them.
 
-Each gives all of its diagnostics. Nothing is started here, and FastMCP is not imported.
+Only a process that serves them does this; the daemon imports no user code.
 """
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from meshd.callables.agent import LoadedAgent, load_agent
 from meshd.callables.allow import ImportPolicy
@@ -13,17 +13,9 @@ from meshd.callables.clashes import clashes
 from meshd.callables.find import is_inside
 from meshd.callables.load import Loader
 from meshd.callables.project import Project, check_roots
-from meshd.diagnostics.model import Diagnostic, Severity, has_errors, in_file_order
-from meshd.domain.signature import ToolSignature
-from meshd.domain.spec import AgentSpec, MeshSpec
-from meshd.errors import InvalidInput
-from meshd.plan.link import link
-from meshd.plan.model import Plan
-
-CODE_UNRESOLVED = "M301"
-
-Signatures = Mapping[str, Mapping[str, ToolSignature]]
-"""By agent key and tool name."""
+from meshd.daemon.link import Signatures
+from meshd.diagnostics.model import Diagnostic, has_errors, in_file_order
+from meshd.domain.spec import AgentSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,30 +56,6 @@ def load(members: Sequence[AgentSpec], project: Project) -> Loading:
             agents[agent.key] = loaded
     files = suspects | _imported_since(before, {r for agent in members for r in agent.roots})
     return Loading(agents=agents, diagnostics=in_file_order(problems), files=tuple(sorted(files)))
-
-
-def link_mesh(
-    mesh: MeshSpec, signatures: Signatures, *, allow_unresolved: bool
-) -> tuple[Plan, tuple[Diagnostic, ...]]:
-    """Bind every need; with `allow_unresolved`, one without a provider is only a warning."""
-    flat = {(key, name): one for key, tools in signatures.items() for name, one in tools.items()}
-    plan, found = link(mesh, flat)
-    if allow_unresolved:
-        found = tuple(_softened(diagnostic) for diagnostic in found)
-    return plan, found
-
-
-def require(diagnostics: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
-    """Return the diagnostics if they are all warnings; raise `InvalidInput` with them if not."""
-    if has_errors(diagnostics):
-        raise InvalidInput(in_file_order(diagnostics))
-    return diagnostics
-
-
-def _softened(diagnostic: Diagnostic) -> Diagnostic:
-    if diagnostic.code != CODE_UNRESOLVED:
-        return diagnostic
-    return replace(diagnostic, severity=Severity.WARNING)
 
 
 def _root_problems(agent: AgentSpec, project: Project) -> tuple[Diagnostic, ...]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from meshd.daemon.messages import (
     EdgeView,
@@ -19,6 +19,8 @@ from meshd.daemon.ports import Port
 from meshd.daemon.spawner import Child
 from meshd.diagnostics.model import Diagnostic
 from meshd.plan.processes import ProcessSpec
+
+T = TypeVar("T")
 
 Status = Literal["starting", "ready", "draining", "waiting", "failed", "stopped"]
 """Waiting: it died and is about to be started again. Failed: so often that this takes longer."""
@@ -122,6 +124,6 @@ def replica_stem(process: str) -> str:
     return process.replace("/", "--").replace(":", ".")
 
 
-def _resolve(future: "asyncio.Future[object]", value: object) -> None:
+def _resolve(future: "asyncio.Future[T]", value: T) -> None:
     if not future.done():
         future.set_result(value)

@@ -101,7 +101,7 @@ class Supervisor:
         """
         environment = self._hooks.environment(spec)
         before = replica.current
-        held = before.ports if before else {}
+        held: Ports = before.ports if before else {}
         ports = self._addresses.own(spec, before.spec if before else None, held)
         try:
             fronts = self._addresses.shared(spec)
@@ -214,7 +214,7 @@ class Supervisor:
         finally:
             run.child.channel.close()
 
-    async def _reached(self, run: Run, point: "asyncio.Future[object]") -> None:
+    async def _reached(self, run: Run, point: "asyncio.Future[Any]") -> None:
         try:
             await asyncio.shield(point)
         except RefusedStart as error:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from meshd.daemon.link import Signatures
 from meshd.daemon.messages import EdgeView, Registered
-from meshd.daemon.prepare import Signatures
 from meshd.diagnostics.render import as_values
 from meshd.plan.model import AgentPlan, Binding, Plan
 

@@ -6,7 +6,6 @@ anew, does not know the others yet: until they had time to come back, what it do
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from meshd.clock import Clock
@@ -16,6 +15,7 @@ from meshd.runtime.client import McpClient
 from meshd.runtime.edge import Edge, Upstream
 from meshd.runtime.registration import (
     Answer,
+    EdgeState,
     Identity,
     UpstreamRef,
     digest_of,
@@ -26,17 +26,6 @@ from meshd.runtime.upstreams import HttpUpstream
 
 PATIENCE_INTERVALS = 2.0
 """How long others have to come back to a registry that has forgotten everybody."""
-
-
-@dataclass(frozen=True, slots=True)
-class EdgeState:
-    """A need and its providers now; waiting means that the registry has not spoken yet."""
-
-    tool: str
-    parameter: str
-    capability: str
-    status: Literal["resolved", "unresolved", "waiting"]
-    providers: tuple[UpstreamRef, ...]
 
 
 class Membership:

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from meshd.domain.spec import CallSettings, JsonValue, NeedSpec
@@ -45,6 +45,17 @@ class UpstreamRef:
 
 Wiring = Mapping[Slot, tuple[UpstreamRef, ...]]
 """By need, all providers that the registry knows of, best first; none means that it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeState:
+    """A need and its providers now; waiting means that the registry has not spoken yet."""
+
+    tool: str
+    parameter: str
+    capability: str
+    status: Literal["resolved", "unresolved", "waiting"]
+    providers: tuple[UpstreamRef, ...]
 
 
 @dataclass(frozen=True, slots=True)
