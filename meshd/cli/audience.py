@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,20 +75,23 @@ class PlainAudience:
 
     def note(self, text: str) -> None:
         """Print what happened."""
-        say(f"meshd: {text}")
+        with unheard():
+            say(f"meshd: {text}")
 
     def line(self, line: LogLine) -> None:
         """Print what an instance printed, with its name."""
         if not (self._is_detached and self._is_ready):
             name = painted(line.instance) if self._is_colourful else line.instance
-            say(f"{name} | {line.text}")
+            with unheard():
+                say(f"{name} | {line.text}")
 
     def changed(self) -> None:
         """Print nothing: what matters comes as a note."""
 
     def applied(self, outcome: Outcome) -> None:
         """Print what came of a reload."""
-        report(outcome.diagnostics, outcome.sources, "text")
+        with unheard():
+            report(outcome.diagnostics, outcome.sources, "text")
         found: dict[str, Any] = outcome.changes.as_values() if outcome.changes else {}
         for text in change_lines(found):
             self.note(text)
@@ -107,7 +111,8 @@ class PlainAudience:
         """Say what is being started when it takes long, and from then on what is missing."""
 
         def remind() -> None:
-            say(words)
+            with unheard():
+                say(words)
             lacking = missing(self.daemon.status())
             self._remind_after(REMIND_SECONDS, f"still starting: {few(lacking[1:] or lacking)}")
 
@@ -116,6 +121,11 @@ class PlainAudience:
     def _forget_reminder(self) -> None:
         if self._reminder is not None:
             self._reminder.cancel()
+
+
+def unheard() -> AbstractContextManager[None]:
+    """Let the mesh live on when its terminal, or who read what it says, has gone."""
+    return suppress(OSError)
 
 
 def starting_words(status: Mapping[str, Any]) -> str:

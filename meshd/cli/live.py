@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from meshd.cli.audience import PlainAudience
+from meshd.cli.audience import PlainAudience, unheard
 from meshd.cli.mesh import state_option
 from meshd.cli.output import NAME_COLOURS, name_colour
 from meshd.cli.standing import STYLES, Row, missing, rows
@@ -138,10 +138,11 @@ class LiveAudience(PlainAudience):
         if is_moving or self._lines or seen != self._shown:
             self._turn += is_moving
             self._drawing = self._drawn(status)
-            if self._lines:
-                self._print_lines()
-            else:
-                self._live.refresh()
+            with unheard():
+                if self._lines:
+                    self._print_lines()
+                else:
+                    self._live.refresh()
         self._shown = seen
         if is_moving:
             self._wake()
@@ -165,15 +166,17 @@ class LiveAudience(PlainAudience):
             redirect_stdout=False,
             vertical_overflow="crop",
         )
-        self._live.start()
+        with unheard():
+            self._live.start()
         self._shown = None
         self._wake()
 
     def _hide(self) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-        self._print_lines()
+        live, self._live = self._live, None
+        with unheard():
+            if live is not None:
+                live.stop()
+            self._print_lines()
 
     def _beneath(self, talk: Callable[[], None]) -> None:
         """Let something be printed where the drawing is, and draw again below."""

@@ -1,6 +1,7 @@
 """`meshd run`: the whole path, from manifests to a mesh that answers."""
 
 import asyncio
+import contextlib
 import logging
 import sys
 from collections.abc import Callable, Coroutine
@@ -120,7 +121,8 @@ class _StandardError(logging.Handler):
     """Prints where standard error is now: what draws on a terminal takes its place meanwhile."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(self.format(record))
+        with contextlib.suppress(OSError):
+            say(self.format(record))
 
 
 def configure_logging(*, verbose: bool) -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 
 from meshd.cli import audience as module
 from meshd.cli.audience import PlainAudience
+from meshd.cli.output import say
 from meshd.clock import SystemClock
 from meshd.daemon.generations import Outcome
 from meshd.daemon.log_lines import LogLine
@@ -83,3 +85,26 @@ def test_what_came_of_a_reload(capsys: Output) -> None:
     assert capsys.readouterr().err == (
         "warning[M301]: it is odd\n\n1 warning\nmeshd: started geo\nmeshd: reload: applied\n"
     )
+
+
+class Gone:
+    """A standard error that nobody reads any more."""
+
+    def isatty(self) -> bool:
+        return False
+
+    def write(self, _: str) -> int:
+        raise BrokenPipeError
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+def test_the_mesh_goes_on_when_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = audience()
+    monkeypatch.setattr(sys, "stderr", Gone())
+    told.note("something happened")
+    told.line(LINE)
+    told.applied(Outcome(result="applied", sources={}))
+    with pytest.raises(BrokenPipeError):
+        say("this is what would happen")

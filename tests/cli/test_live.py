@@ -1,6 +1,7 @@
 """The live view, drawn on a terminal that is none: a pseudo-terminal, read as it is written."""
 
 import asyncio
+import contextlib
 import os
 import pty
 import re
@@ -219,3 +220,26 @@ def test_where_there_is_a_view(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", StringIO())
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert not wants_live_view(Terminal(stderr=True), plain=False)
+
+
+def test_the_mesh_goes_on_when_the_terminal_has_gone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    master, slave = pty.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    with os.fdopen(slave, "w", encoding="utf-8") as stderr:
+        monkeypatch.setattr(sys, "stderr", stderr)
+
+        async def talk(audience: LiveAudience, daemon: FakeDaemon) -> None:
+            os.close(master)
+            audience.line(LogLine("geo-1", NOON, "hello"))
+            audience.ready()
+            await asyncio.sleep(0.3)
+            audience.note("something happened")
+            audience.applied(Outcome(result="applied", sources={}))
+
+        show(READY, talk)
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):
+            stderr.close()
+    assert "geo.echo" in capsys.readouterr().out
