@@ -136,8 +136,11 @@ def test_version(capsys: Output) -> None:
 def test_help_names_every_command(capsys: Output) -> None:
     assert execute(["--help"]) == 0
     out = capsys.readouterr().out
-    commands = ("run", "validate", "inputs", "explain", "schema", "list", "call", "stop")
+    talking = ("list", "status", "logs", "call", "wait", "reload", "restart", "stop")
+    commands = ("run", "validate", "inputs", "explain", "schema", "agent", "registry", *talking)
     assert all(f"\n    {command} " in out for command in commands)
+    assert execute(["run", "--help"]) == 0
+    assert "--detached" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -162,7 +165,9 @@ def test_a_command_line_that_cannot_be_understood(
         assert told[1] == f"hint: {hint}"
 
 
-@pytest.mark.parametrize("words", [["list"], ["stop"], ["call", "a.b"]])
+@pytest.mark.parametrize(
+    "words", [["list"], ["status"], ["stop"], ["reload"], ["restart", "a"], ["call", "a.b"]]
+)
 def test_without_a_daemon(tmp_path: Path, capsys: Output, words: list[str]) -> None:
     assert execute([*words, "--state-dir", str(tmp_path)]) == 4
     assert capsys.readouterr().err == (
