@@ -19,6 +19,7 @@ from meshd.daemon.supervisor import Supervisor
 from meshd.daemon.view import (
     InstanceView,
     RegistryView,
+    is_wired,
     mesh_view,
     standing,
     status_view,
@@ -26,7 +27,6 @@ from meshd.daemon.view import (
 )
 from meshd.daemon.watch import Watcher, fingerprint
 from meshd.diagnostics.render import as_text, as_values
-from meshd.domain.names import agent_key
 from meshd.domain.spec import JsonValue
 from meshd.errors import MeshdError
 from meshd.plan.model import Plan
@@ -109,14 +109,7 @@ class Daemon:
 
     def is_wired(self) -> bool:
         """Say whether every need that the plan has a provider for is resolved."""
-        planned = {(b.consumer, b.tool, b.parameter) for b in self.plan.bindings if b.providers}
-        return all(
-            need["status"] == "resolved"
-            for agent in self.view()["agents"]
-            for need in agent["needs"]
-            if (agent_key(agent["name"], agent["namespace"]), need["tool"], need["parameter"])
-            in planned
-        )
+        return is_wired(self.plan, self.view())
 
     def watch(self, seen: Mapping[Path, str] | None = None) -> None:
         """Watch the files and folders whose change asks for a reload.
@@ -170,6 +163,7 @@ def _instance_view(replica: Replica, post: Post) -> InstanceView:
         status=replica.status,
         reason=replica.reason,
         restarts=replica.restarts,
+        stages=run.stages,
         registry=standing(registered),
         edges=run.edges.get(post.instance, ()),
         problems=replica.diagnostics,

@@ -4,6 +4,7 @@ The agents are wired and registered as they are in processes of their own; what 
 supervision and reload.
 """
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Sequence
@@ -14,7 +15,12 @@ from meshd.daemon.addresses import Addresses, in_order
 from meshd.daemon.admin import admin_app
 from meshd.daemon.environment import environment_of
 from meshd.daemon.instances import Instances
-from meshd.daemon.lifecycle import ADMIN_GRACE_SECONDS, first_reading, registry_port
+from meshd.daemon.lifecycle import (
+    ADMIN_GRACE_SECONDS,
+    first_reading,
+    registry_port,
+    until_wired,
+)
 from meshd.daemon.link import link_mesh, require
 from meshd.daemon.messages import EdgeView, Post, Registered, Report, Wired
 from meshd.daemon.options import Audience, RunOptions
@@ -29,6 +35,7 @@ from meshd.daemon.stop import Stop
 from meshd.daemon.view import (
     InstanceView,
     RegistryView,
+    is_wired,
     mesh_view,
     standing,
     status_view,
@@ -50,6 +57,8 @@ class MeshInProcess:
         self, plan: Plan, loading: Loading, posts: Sequence[Post], registry: RegistryView
     ) -> None:
         self.phase = "starting"
+        self.news = asyncio.Event()
+        """Is set whenever an instance says something of itself."""
         self._plan = plan
         self._loading = loading
         self._posts = posts
@@ -63,6 +72,11 @@ class MeshInProcess:
             self._edges[report.instance] = report.edges
         elif isinstance(report, Registered):
             self._registered[report.instance] = report
+        self.news.set()
+
+    def is_wired(self) -> bool:
+        """Say whether every need that the plan has a provider for is resolved."""
+        return is_wired(self._plan, self.view())
 
     def view(self) -> dict[str, Any]:
         """Return the mesh as `meshd list --format json` shows it."""
@@ -154,6 +168,8 @@ async def run_in_process(
         sockets = {name: [port.duplicate() for port in own] for name, own in listeners.items()}
         with stages.stage("serve"):
             await stack.enter_async_context(instances.running(sockets))
+        with stages.stage("wire"):
+            await until_wired(running)
         running.phase = "running"
         audience.ready()
         await stop.wished.wait()

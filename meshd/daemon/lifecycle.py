@@ -6,6 +6,7 @@ is on no call's path.
 
 import asyncio
 import contextlib
+from typing import Protocol
 
 from meshd.daemon.admin import admin_app
 from meshd.daemon.daemon import Daemon, RegistryOfMesh
@@ -179,11 +180,30 @@ async def _start(daemon: Daemon, spawner: Spawner, stages: Stages) -> None:
         await spawner.warm()
     outcome = await daemon.generations.start(daemon.reading, stages)
     daemon.audience.warned(outcome.diagnostics)
-    with stages.stage("wire"), contextlib.suppress(TimeoutError):
+    with stages.stage("wire"):
+        await until_wired(daemon)
+
+
+class Wired(Protocol):
+    """A mesh whose needs are being resolved."""
+
+    @property
+    def news(self) -> asyncio.Event:
+        """Is set whenever something about an instance changes."""
+        ...
+
+    def is_wired(self) -> bool:
+        """Say whether every need that the plan has a provider for is resolved."""
+        ...
+
+
+async def until_wired(mesh: Wired) -> None:
+    """Wait until the needs of a mesh are resolved, but not for long."""
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(WIRE_SECONDS):
-            while not daemon.is_wired():
-                await daemon.news.wait()
-                daemon.news.clear()
+            while not mesh.is_wired():
+                await mesh.news.wait()
+                mesh.news.clear()
 
 
 async def _follow(daemon: Daemon, hung_up: asyncio.Event) -> None:

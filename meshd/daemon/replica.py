@@ -45,6 +45,8 @@ class Run:
     edges: dict[str, tuple[EdgeView, ...]] = field(default_factory=dict[str, tuple[EdgeView, ...]])
     registered: dict[str, Registered] = field(default_factory=dict[str, Registered])
     problem: str = ""
+    stages: Mapping[str, float] = field(default_factory=dict[str, float])
+    """The steps of its start with their times in seconds."""
 
     def take(self, report: Report) -> None:
         """Note what the process said."""
@@ -52,7 +54,7 @@ class Run:
             case Loaded():
                 _resolve(self.loaded, report)
             case Ready():
-                self.problem = report.problem
+                self.problem, self.stages = report.problem, report.stages
                 _resolve(self.ready, None)
             case Refused():
                 self.fail(RefusedStart(report.diagnostics, report.files))
@@ -101,6 +103,8 @@ class Replica:
     status: Status = "starting"
     reason: str = ""
     diagnostics: tuple[Diagnostic, ...] = ()
+    is_wanted: bool = True
+    """False from the moment on that it is to end."""
     restarts: int = 0
     failures: int = 0
     """Ends in a row, each too soon after the start."""

@@ -202,7 +202,8 @@ class Spawner:
         self._requests = ours
         ours.setblocking(False)
         theirs.set_inheritable(True)
-        command = [sys.executable, "-m", "meshd.daemon.fork_server"]
+        # The user's folder is no place to import meshd from.
+        command = [sys.executable, "-P", "-m", "meshd.daemon.fork_server"]
         nothing = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
         with theirs:
             self.fork_server = os.posix_spawn(

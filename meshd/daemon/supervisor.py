@@ -78,6 +78,7 @@ class Supervisor:
         self._addresses = Addresses(clock, node=terms.node, insecure=terms.insecure)
         self._loads = asyncio.Semaphore(_LOADS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._retiring: set[asyncio.Future[None]] = set()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
@@ -141,8 +142,10 @@ class Supervisor:
         self._own(self._watch(replica, run))
         self._hooks.changed()
         if before is not None:
-            await self._retire(before, "replaced")
-            self._addresses.release(before.ports, run.ports)
+            # In the background: who changes something else need not wait for its last calls.
+            retiring = asyncio.ensure_future(self._replaced(before, run))
+            self._retiring.add(retiring)
+            retiring.add_done_callback(self._retiring.discard)
 
     async def replace(self, spec: ProcessSpec, replica: Replica, run: Run | None = None) -> None:
         """Start a replica as the spec says, from a loaded run or a new one; raises as `load`."""
@@ -162,22 +165,26 @@ class Supervisor:
         self._addresses.release(run.ports, replica.current.ports if replica.current else {})
 
     async def stop(self, replica: Replica, reason: str) -> None:
-        """Let a replica finish, and end it."""
-        run, replica.current = replica.current, None
-        replica.status = "stopped"
+        """Let a replica finish, and end it; it is listed as long as it drains."""
+        replica.is_wanted, replica.status = False, "draining"
         replica.poked.set()
-        self.replicas[replica.spec.name].remove(replica)
-        if not self.replicas[replica.spec.name]:
-            del self.replicas[replica.spec.name]
-        if run is not None:
-            await self._retire(run, reason)
-            self._addresses.release(run.ports, {})
+        self._hooks.changed()
+        if replica.current is not None:
+            await self._retire(replica.current, reason)
+            self._addresses.release(replica.current.ports, {})
+        replica.current, replica.status = None, "stopped"
+        listed = self.replicas.get(replica.spec.name, [])
+        if replica in listed:
+            listed.remove(replica)
+        if not listed:
+            self.replicas.pop(replica.spec.name, None)
         self._hooks.changed()
 
     async def stop_all(self, reason: str) -> None:
-        """Stop every replica at the same time."""
+        """Stop every replica at the same time; those replaced before finish as well."""
         every = [replica for listed in self.replicas.values() for replica in listed]
-        await asyncio.gather(*(self.stop(replica, reason) for replica in every))
+        stopping = (self.stop(replica, reason) for replica in every)
+        await asyncio.gather(*stopping, *self._retiring)
 
     def close_unused_ports(self) -> None:
         """Give up the ports with a number of the user's that no run uses any more."""
@@ -230,7 +237,7 @@ class Supervisor:
     async def _watch(self, replica: Replica, run: Run) -> None:
         """Start a replica again when its current run ends by itself."""
         status = await run.child.end()
-        if replica.current is not run or replica.status == "draining":
+        if replica.current is not run or not replica.is_wanted:
             return
         for port in self._deserted(run):
             port.shut()
@@ -239,9 +246,9 @@ class Supervisor:
         self._fell(replica, in_words(status))
         await self._spawner.sweep()
         await self._hooks.died(run.posts)
-        while replica.current is run:
+        while replica.current is run and replica.is_wanted:
             await self._pause(replica)
-            if replica.current is not run:
+            if replica.current is not run or not replica.is_wanted:
                 return
             try:
                 await self._again(replica, run)
@@ -265,6 +272,9 @@ class Supervisor:
             except BaseException:
                 await self.discard(replica, run)
                 raise
+            if not replica.is_wanted:
+                await self.discard(replica, run)
+                return
             replica.restarts += 1
             replica.current = None
             await self.adopt(replica, run)
@@ -289,6 +299,10 @@ class Supervisor:
         jittered = pause * random.uniform(0.8, 1.2)  # noqa: S311  (no secret depends on it)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(replica.poked.wait(), jittered)
+
+    async def _replaced(self, before: Run, after: Run) -> None:
+        await self._retire(before, "replaced")
+        self._addresses.release(before.ports, after.ports)
 
     async def _retire(self, run: Run, reason: str) -> None:
         """Let a run finish within the grace time, then end it."""

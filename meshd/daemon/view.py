@@ -1,12 +1,13 @@
 """What the daemon tells of a running mesh: the documented shapes of `list` and `status`."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from meshd.daemon.link import Signatures
 from meshd.daemon.messages import EdgeView, Registered
 from meshd.diagnostics.render import as_values
+from meshd.domain.names import agent_key
 from meshd.plan.model import AgentPlan, Binding, Plan
 
 
@@ -23,6 +24,7 @@ class InstanceView:
     status: str
     reason: str = ""
     restarts: int = 0
+    stages: Mapping[str, float] = field(default_factory=dict[str, float])
     registry: str = ""
     """Why the registry does not have it; empty if all is well."""
     edges: Sequence[EdgeView] = ()
@@ -49,6 +51,18 @@ def mesh_view(
         "agents": [_agent_view(plan, agent, by_agent.get(agent.key, [])) for agent in plan.agents],
         "registry": {"url": registry.url, "status": registry.status},
     }
+
+
+def is_wired(plan: Plan, view: dict[str, Any]) -> bool:
+    """Say whether every need that the plan has a provider for is resolved in the mesh as viewed."""
+    planned = {(b.consumer, b.tool, b.parameter) for b in plan.bindings if b.providers}
+    return all(
+        need["status"] == "resolved"
+        for agent in view["agents"]
+        for need in agent["needs"]
+        if (agent_key(agent["name"], agent["namespace"]), need["tool"], need["parameter"])
+        in planned
+    )
 
 
 def status_view(
@@ -106,6 +120,7 @@ def _instance_status(one: InstanceView) -> dict[str, Any]:
         "status": one.status,
         "reason": one.reason,
         "restarts": one.restarts,
+        "stages": dict(one.stages),
         "registry": one.registry,
         "diagnostics": as_values(one.problems),
     }
