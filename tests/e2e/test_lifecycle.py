@@ -20,6 +20,7 @@ from tests.e2e.mesh import (
     start,
     wait_until_ready,
 )
+from tests.e2e.project import until
 from tests.e2e.wire import call_request
 
 pytestmark = pytest.mark.e2e
@@ -226,7 +227,7 @@ def test_after_a_kill_it_starts_again(tmp_path: Path) -> None:
         wait_until_ready(mesh)
         mesh.signal(signal.SIGKILL)
         mesh.ended()
-        assert mesh.processes() == []
+        until(lambda: not mesh.processes(), 5)
         assert meshd("list", "--state-dir", mesh.state).returncode == 4
     finally:
         kill(mesh)
