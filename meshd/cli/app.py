@@ -153,7 +153,7 @@ def _add_agent(command: Parser) -> None:
         help="manifest files or folders; `-` is standard input; may be given again",
     )
     command.add_argument(
-        "--registry",
+        "--join",
         default="",
         metavar="URL",
         help="the registry to join (the manifests', or MCP_MESH_REGISTRY_URL)",

@@ -31,7 +31,7 @@ def run_agent(given: Arguments) -> int:
     from meshd.cli import agent
 
     options = agent.Options(
-        registry=given.registry,
+        registry=given.join,
         allow=tuple(given.allow),
         grace=given.grace,
         insecure=given.insecure,

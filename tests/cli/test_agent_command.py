@@ -46,7 +46,7 @@ def test_an_agent_in_the_foreground(
     monkeypatch.setenv("MCP_MESH_REGISTRY_URL", "http://elsewhere:8000/")
     monkeypatch.delenv("MESHD_NODE", raising=False)
     words = ["agent", "run", "quoter", "-f", str(manifest), "other", "-f", "third"]
-    words += ["--registry", "http://here:8000/", "--grace", "3s", "--insecure"]
+    words += ["--join", "http://here:8000/", "--grace", "3s", "--insecure"]
     assert execute(words) == 130
     options = RunOptions(
         grace_seconds=3,

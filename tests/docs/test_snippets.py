@@ -146,7 +146,7 @@ def test_words_of_commands_are_found(line: str, words: list[str]) -> None:
     assert words_of(line) == words
 
 
-@pytest.mark.parametrize("words", [["plan", "."], ["run", ".", "--detach"], ["call"]])
+@pytest.mark.parametrize("words", [["plan", "."], ["run", ".", "--detatch"], ["call"]])
 def test_what_is_no_command_is_found(words: list[str]) -> None:
     with pytest.raises(UsageError):
         understood(words)

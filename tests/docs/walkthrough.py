@@ -32,9 +32,12 @@ ENDPOINT = re.compile(r"^(\S+) .*127\.0\.0\.1:(\d+)/mcp$", re.MULTILINE)
 STARTS = re.compile(r"^    (meshd run examples/\S+)$", re.MULTILINE)
 """How the page of an example starts its mesh, whose output it does not show."""
 
+PATIENCE = re.compile(r"^(checking|starting|still starting).*…\n", re.MULTILINE)
+"""What is said only where something takes long."""
 VARYING = (
     (re.compile(r"[\d,]+ ms"), "? ms"),
-    (re.compile(r"\(process \d+\)"), "(process ?)"),
+    (re.compile(r"process \d+"), "process ?"),
+    (re.compile(r"^(registry +\w+ +http://127\.0\.0\.1:)\d+", re.MULTILINE), r"\1?"),
     (re.compile(r"in \d+\.\d+s"), "in ?s"),
 )
 
@@ -134,6 +137,7 @@ class Walk:
     def _told(self, text: str) -> str:
         by_port = {port: shown for shown, port in self.ports.items()}
         ports = re.compile(r"(?<=127\.0\.0\.1:)\d+")
+        text = PATIENCE.sub("", text)
         told = ports.sub(lambda match: by_port.get(match[0], match[0]), text)
         return re.sub(r"[ \t]+$", "", told, flags=re.MULTILINE).rstrip("\n") + "\n"
 

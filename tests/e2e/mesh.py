@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from meshd.daemon.client import AdminClient
-from meshd.daemon.state import StateDirectory
+from meshd.errors import NotReachable
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = Path(__file__).parent / "manifests"
@@ -131,21 +131,18 @@ def start(
     return Mesh(spawn(command, log, environment), state, log)
 
 
-def _accepts(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        return probe.connect_ex(str(path)) == 0
-
-
 def wait_until_ready(mesh: Mesh) -> None:
     """Wait until every agent is ready; fail with the output if the process ends before."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         status = mesh.process.poll()
         assert status is None, f"meshd run ended with status {status}:\n{mesh.output}"
-        if _accepts(StateDirectory(mesh.state).socket) and all(
-            agent["status"] == "ready" for agent in mesh.view()["agents"]
-        ):
-            return
+        with contextlib.suppress(NotReachable):  # it may just be ending
+            found = AdminClient(mesh.state).status()
+            if found["phase"] == "running" and all(
+                agent["status"] == "ready" for agent in found["agents"]
+            ):
+                return
         time.sleep(0.05)
     raise AssertionError(f"not ready after {READY_SECONDS} s:\n{mesh.output}")
 
