@@ -65,7 +65,7 @@ class Instances:
     async def running(
         self, listeners: Mapping[str, Sequence[socket.socket]]
     ) -> AsyncGenerator[None, None]:
-        """Serve while the block runs; `listeners` are the sockets by instance id.
+        """Serve while the block runs; `listeners`, by instance id, are closed at the end.
 
         Raises:
             InvalidInput: an agent's lifespan raised, or a socket cannot be listened on.
@@ -74,6 +74,8 @@ class Instances:
         workers = Workers()
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(workers.close)
+            for listener in (each for listed in listeners.values() for each in listed):
+                stack.callback(listener.close)
             client = await stack.enter_async_context(McpClient())
             settle = SETTLE_SECONDS if self._registry_url else 0.0
             with self.stages.stage("build the FastMCP server"):

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from meshd.clock import SystemClock
-from meshd.daemon.registry import RegistryOptions, open_listener, open_store, serve_registry
+from meshd.daemon.registry import RegistryOptions, default_store, open_store, serve_registry
 from meshd.errors import DaemonError
 from meshd.registry.keeper import Keeper
 from meshd.registry.stores.sqlite import SqliteStore
@@ -23,33 +23,41 @@ def options(state_dir: Path, **more: object) -> RegistryOptions:
     return RegistryOptions(state_dir=state_dir, **fields)  # type: ignore[arg-type]
 
 
+def nobody(url: str, _: Keeper) -> None:
+    pytest.fail(f"it serves at {url}")
+
+
 @pytest.mark.parametrize(
     ("text", "path"),
-    [("", "state/registry.sqlite"), ("sqlite:///x.db", "x.db"), ("sqlite:////a/x.db", "/a/x.db")],
+    [
+        (default_store(Path("state")), "state/registry.sqlite"),
+        ("sqlite:///x.db", "x.db"),
+        ("sqlite:////a/x.db", "/a/x.db"),
+    ],
 )
 def test_a_store_in_a_file(text: str, path: str) -> None:
-    store = open_store(options(Path("state"), store=text))
+    store = open_store(text)
 
     assert isinstance(store, SqliteStore)
     assert store.path == Path(path)
 
 
 def test_a_store_in_memory() -> None:
-    assert open_store(options(Path(), store="memory")).kind == "memory"
+    assert open_store("memory").kind == "memory"
 
 
 @pytest.mark.parametrize("text", ["redis://x", "sqlite:///", "sqlite:x.db", "x.db"])
 def test_what_names_no_store(text: str) -> None:
     with pytest.raises(DaemonError, match="names no store") as caught:
-        open_store(options(Path(), store=text))
+        open_store(text)
 
     assert caught.value.hint == "use `sqlite:///PATH`, or `memory`"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "registry.example"])  # noqa: S104
-def test_others_may_reach_it_only_if_that_was_said(host: str) -> None:
+async def test_others_may_reach_it_only_if_that_was_said(host: str) -> None:
     with pytest.raises(DaemonError, match="is not a loopback address"):
-        open_listener(options(Path(), host=host))
+        await serve_registry(options(Path(), host=host), SystemClock(), nobody)
 
 
 @pytest.mark.parametrize(
@@ -59,16 +67,18 @@ def test_others_may_reach_it_only_if_that_was_said(host: str) -> None:
         ({"port": 70000}, "127.0.0.1:70000: "),
     ],
 )
-def test_an_address_that_cannot_be_had(more: dict[str, object], reason: str) -> None:
+async def test_an_address_that_cannot_be_had(more: dict[str, object], reason: str) -> None:
     with pytest.raises(DaemonError, match=reason):
-        open_listener(options(Path(), **more))
+        await serve_registry(options(Path(), **more), SystemClock(), nobody)
 
 
-def test_a_port_in_use() -> None:
+async def test_a_port_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(DaemonError, match=f"localhost:{port}: it is in use"):
-            open_listener(options(Path(), host="localhost", port=port))
+            await serve_registry(
+                options(Path(), host="localhost", port=port), SystemClock(), nobody
+            )
 
 
 async def test_a_signal_ends_what_was_served(tmp_path: Path) -> None:
