@@ -18,7 +18,7 @@ from meshd.daemon.replica import Replica, Run
 from meshd.daemon.source import Reading
 from meshd.daemon.stages import Stages
 from meshd.daemon.supervisor import RefusedByProcess, Supervisor
-from meshd.daemon.watch import fingerprint, fingerprint_since
+from meshd.daemon.watch import fingerprint
 from meshd.diagnostics.model import Diagnostic, has_errors, in_file_order
 from meshd.domain.spec import MeshSpec
 from meshd.errors import DaemonError, InvalidInput
@@ -87,18 +87,13 @@ class Generations:
         self._prepare = prepare
         self._allow_unresolved = allow_unresolved
         self._one_at_a_time = asyncio.Lock()
-        self._loaded_from: dict[int, dict[Path, str]] = {}
-        """By process id: the files that a run was loaded from, as they were."""
         self._suspects: set[Path] = set()
         """The files of processes that could not be loaded at the last reading."""
 
     def files(self) -> dict[Path, str]:
         """Return the user's files that what runs was loaded from, or failed to be, as they were."""
-        suspects = fingerprint(self._suspects - self._loaded_files().keys())
-        return {**suspects, **self._loaded_files()}
-
-    def _loaded_files(self) -> dict[Path, str]:
-        return {file: text for files in self._loaded_from.values() for file, text in files.items()}
+        known = {file: held for run in self._supervisor.runs() for file, held in run.files.items()}
+        return {**fingerprint(self._suspects - known.keys()), **known}
 
     async def start(self, reading: Reading, stages: Stages) -> Outcome:
         """Apply the first reading.
@@ -136,7 +131,6 @@ class Generations:
                 for one in list(listed):
                     if any(agent.key in agents for agent in one.spec.agents):
                         await self._supervisor.replace(one.spec, one)
-                        self._remember(one.current)
                         restarted.append(one.id)
             return restarted
 
@@ -159,13 +153,9 @@ class Generations:
         """Return the processes whose files are not what they were when they were loaded."""
         if mesh.registry_url != current.mesh.registry_url:
             return {spec.name for spec in current.processes}
-        touched: set[str] = set()
-        for name, listed in self._supervisor.replicas.items():
-            for one in listed:
-                known = self._loaded_from.get(one.current.child.process) if one.current else None
-                if known is not None and fingerprint(known) != known:
-                    touched.add(name)
-        return touched
+        return {
+            run.spec.name for run in self._supervisor.runs() if fingerprint(run.files) != run.files
+        }
 
     async def _advance(
         self,
@@ -232,7 +222,6 @@ class Generations:
             return _Started(spec, one, None, error.diagnostics)
         except DaemonError as error:
             return _Started(spec, one, None, (_died(spec, error),))
-        self._remember(run)
         return _Started(spec, one, run, run.loaded.result().warnings)
 
     async def _serve(self, started: Sequence[_Started], *, strict: bool) -> list[_Started]:
@@ -254,7 +243,6 @@ class Generations:
             await self._supervisor.replace(spec, one.replica, one.run)
             for other in self._others(spec, one.replica):
                 await self._supervisor.replace(spec, other)
-                self._remember(other.current)
         except InvalidInput as error:
             return _Started(spec, one.replica, None, error.diagnostics)
         except DaemonError as error:
@@ -284,16 +272,7 @@ class Generations:
                 if number not in present:
                     one = Replica(spec, number)
                     await self._supervisor.replace(spec, one)
-                    self._remember(one.current)
         self._supervisor.close_unused_ports()
-        alive = {
-            one.current.child.process
-            for listed in self._supervisor.replicas.values()
-            for one in listed
-            if one.current
-        }
-        for process in set(self._loaded_from) - alive:
-            del self._loaded_from[process]
 
     def _without(self, mesh: MeshSpec, failed: Sequence[ProcessSpec]) -> MeshSpec:
         """Return the mesh with the last good version of the agents of failed processes.
@@ -321,11 +300,6 @@ class Generations:
                 known |= one.run.loaded.result().signatures
         present = {agent.key for agent in mesh.agents}
         return {key: tools for key, tools in known.items() if key in present}
-
-    def _remember(self, run: Run | None) -> None:
-        if run is not None and run.loaded.done() and not run.loaded.exception():
-            files = map(Path, run.loaded.result().files)
-            self._loaded_from[run.child.process] = fingerprint_since(files, run.started_at)
 
     async def _discard(self, one: _Started) -> None:
         if one.run is not None:

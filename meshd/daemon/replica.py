@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from meshd.daemon.messages import (
@@ -41,6 +42,8 @@ class Run:
     ready: "asyncio.Future[None]"
     started_at: float
     """When the process was forked, in seconds since the epoch."""
+    files: Mapping[Path, str] = field(default_factory=dict[Path, str])
+    """The user's files that it was loaded from, with digests of what they held then."""
     ready_at: float = 0.0
     edges: dict[str, tuple[EdgeView, ...]] = field(default_factory=dict[str, tuple[EdgeView, ...]])
     registered: dict[str, Registered] = field(default_factory=dict[str, Registered])

@@ -10,6 +10,7 @@ import contextlib
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from meshd.callables.project import Project
@@ -21,6 +22,7 @@ from meshd.daemon.ports import Port
 from meshd.daemon.reaper import in_words
 from meshd.daemon.replica import DiedAtStart, RefusedStart, Replica, Run
 from meshd.daemon.spawner import Spawner
+from meshd.daemon.watch import fingerprint_since
 from meshd.diagnostics.model import Diagnostic
 from meshd.errors import DaemonError, InvalidInput
 from meshd.plan.processes import ProcessSpec
@@ -117,6 +119,9 @@ class Supervisor:
             async with self._loads:
                 run = await self._spawn(spec, job, ports, fronts)
                 await self._reached(run, run.loaded)
+                run.files = await asyncio.to_thread(
+                    fingerprint_since, map(Path, run.loaded.result().files), run.started_at
+                )
         except BaseException:
             self._addresses.release(ports, held)
             raise
@@ -186,9 +191,16 @@ class Supervisor:
         stopping = (self.stop(replica, reason) for replica in every)
         await asyncio.gather(*stopping, *self._retiring)
 
+    def runs(self) -> Iterator[Run]:
+        """Yield what runs now, and what is about to be started again."""
+        for listed in self.replicas.values():
+            for replica in listed:
+                if replica.current is not None:
+                    yield replica.current
+
     def close_unused_ports(self) -> None:
         """Give up the ports with a number of the user's that no run uses any more."""
-        used = {port for run in self._runs() for port in run.all_ports()}
+        used = {port for run in self.runs() for port in run.all_ports()}
         self._addresses.close_unused(used)
 
     async def _spawn(self, spec: ProcessSpec, job: InstanceJob, ports: Ports, fronts: Ports) -> Run:
@@ -317,15 +329,9 @@ class Supervisor:
             await run.child.end()
         await self._spawner.sweep()
 
-    def _runs(self) -> Iterator[Run]:
-        for listed in self.replicas.values():
-            for replica in listed:
-                if replica.current is not None:
-                    yield replica.current
-
     def _deserted(self, dead: Run) -> set[Port]:
         """Return the ports of a run that no other one serves."""
-        alive = (run for run in self._runs() if run is not dead and not run.child.ended.done())
+        alive = (run for run in self.runs() if run is not dead and not run.child.ended.done())
         served = {port for run in alive for port in run.all_ports()}
         return set(dead.all_ports()) - served
 

@@ -1,13 +1,14 @@
 """Processes below a dead one are found and ended, whatever group or session they are in."""
 
+import asyncio
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from meshd.clock import SystemClock
 from meshd.daemon.linux import children, descendants, die_with, is_alive, kill_trees
 
 pytestmark = pytest.mark.timeout(20)
@@ -21,14 +22,7 @@ time.sleep(60)
 """
 
 
-def until(condition: object, seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]  # pyright: ignore
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def test_a_tree_is_killed_with_its_sessions() -> None:
+async def test_a_tree_is_killed_with_its_sessions() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", TREE], stdout=subprocess.PIPE, text=True
     ) as parent:
@@ -38,7 +32,9 @@ def test_a_tree_is_killed_with_its_sessions() -> None:
         assert descendants([parent.pid]) == below
         kill_trees([parent.pid])
         assert parent.wait(5) == -9
-        until(lambda: not any(is_alive(process) for process in below))
+        async with asyncio.timeout(5):
+            while any(is_alive(process) for process in below):
+                await SystemClock().sleep(0.01)
 
 
 def test_a_process_that_is_gone_is_no_error() -> None:

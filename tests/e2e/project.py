@@ -81,7 +81,8 @@ def call(endpoint: str, tool: str, seconds: float = 20, **arguments: Any) -> Any
     headers, body = call_request("modern", tool, arguments)
     answer = httpx2.post(f"{endpoint}/mcp", headers=headers, json=body, timeout=seconds)
     result = answer.json().get("result", {})
-    assert result.get("isError") is not True and "structuredContent" in result, answer.text
+    assert result.get("isError") is not True, answer.text
+    assert "structuredContent" in result, answer.text
     return result["structuredContent"]["result"]
 
 
