@@ -106,7 +106,7 @@ class McpClient:
         if http is not None:
             await http.close()
 
-    async def call(  # noqa: PLR0913  (what is called, with what, and how)
+    async def call(
         self,
         endpoint: str,
         tool: str,
@@ -132,9 +132,9 @@ class McpClient:
         question = _Question(
             endpoint, tool, arguments, provider or tool, on_progress, next(self._numbers)
         )
-        timeout = aiohttp.ClientTimeout(total=timeout_seconds, connect=CONNECT_SECONDS)
+        limits = aiohttp.ClientTimeout(total=timeout_seconds, connect=CONNECT_SECONDS)
         try:
-            return await self._ask(question, timeout)
+            return await self._ask(question, limits)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             # Whoever answers there next may be another server.
             self._older.pop(endpoint, None)
@@ -148,24 +148,24 @@ class McpClient:
             reason = f"the connection to {endpoint} broke: {_words(error)}; the tool may have run"
             raise CallError(reason, provider=question.provider) from None
 
-    async def _ask(self, question: _Question, timeout: aiohttp.ClientTimeout) -> JsonValue:
+    async def _ask(self, question: _Question, limits: aiohttp.ClientTimeout) -> JsonValue:
         if question.endpoint not in self._older:
             try:
-                return await self._ask_in("stateless", question, timeout)
+                return await self._ask_in("stateless", question, limits)
             except _VersionRefused:
                 if len(self._older) >= MAX_REMEMBERED:
                     self._older.clear()
                 self._older[question.endpoint] = None
-        return await self._ask_in("older", question, timeout)
+        return await self._ask_in("older", question, limits)
 
     async def _ask_in(
-        self, form: Form, question: _Question, timeout: aiohttp.ClientTimeout
+        self, form: Form, question: _Question, limits: aiohttp.ClientTimeout
     ) -> JsonValue:
         async with self._session().post(
             f"{question.endpoint}/mcp",
             data=question.body(form),
             headers=question.headers(form),
-            timeout=timeout,
+            timeout=limits,
             allow_redirects=False,
         ) as response:
             if response.content_type == "text/event-stream":
@@ -234,6 +234,7 @@ async def _events(response: aiohttp.ClientResponse, provider: str) -> AsyncItera
     reader = EventReader()
     async for chunk in response.content.iter_any():
         for data in reader.feed(chunk):
+            _require_bearable(len(data), provider)
             yield data
         _require_bearable(reader.held_bytes, provider)
 

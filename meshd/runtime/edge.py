@@ -107,9 +107,10 @@ class Edge:
         """Return the error of a need that nothing serves."""
         need = self.binding.need
         misses = "; ".join(self.binding.misses)
-        reason = f": {misses}" if misses else ", and nothing comes near"
+        reason = f": {misses}" if misses else ""
+        where = "nothing in the mesh provides now"
         return Unavailable(
-            f"`{self.binding.tool}` needs `{need.capability}`, which nothing provides{reason}",
+            f"`{self.binding.tool}` needs `{need.capability}`, which {where}{reason}",
             provider=need.capability,
             attempts=0,
         )

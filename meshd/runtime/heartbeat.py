@@ -11,13 +11,14 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
 
 from meshd.clock import Clock
+from meshd.domain.spec import JsonValue
 from meshd.errors import RegistrationRefused, RegistryAway
 from meshd.runtime.registration import Answer, Identity
-from meshd.runtime.registry_client import RegistryClient, Standing
+from meshd.runtime.registry_client import Standing
 
 FIRST_EAGER_SECONDS = 0.1
 FIRST_BACK_OFF_SECONDS = 1.0
@@ -44,13 +45,34 @@ class Callbacks:
     """Returns the body of a full heartbeat."""
     read: Callable[[Any], Answer]
     """Reads the answer to it, or raises `MalformedAnswer`."""
-    apply: Callable[[Answer, bool], bool]
-    """Takes over the wiring, of a registry that had forgotten the instance if the flag is set.
+    apply: Callable[[Answer], bool]
+    """Takes over the wiring.
 
     False means that the answer is too early to be believed, and has to be asked for again.
     """
     on_state: Callable[[RegistryState], None]
     """Hears of each change of the state."""
+
+
+class Registry(Protocol):
+    """What a heartbeat says to a registry; `RegistryClient` is the one over HTTP."""
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        ...
+
+    async def beat(self, instance: str, incarnation: int) -> Standing:
+        """Send a short heartbeat; raise `RegistryAway`."""
+        ...
+
+    async def register(self, body: dict[str, Any]) -> JsonValue:
+        """Send a full heartbeat; raise `RegistryAway` or `RegistrationRefused`."""
+        ...
+
+    async def leave(self, instance: str, incarnation: int, reason: str = "") -> None:
+        """End a registration; raise `RegistryAway`."""
+        ...
 
 
 class Heartbeat:
@@ -59,7 +81,7 @@ class Heartbeat:
     def __init__(
         self,
         identity: Identity,
-        client: RegistryClient,
+        client: Registry,
         callbacks: Callbacks,
         clock: Clock,
         rng: random.Random,
@@ -122,7 +144,7 @@ class Heartbeat:
             answer = await self._full()
         self._is_first = False
         self._is("connected")
-        believed = self._callbacks.apply(answer, self._was_forgotten)
+        believed = self._callbacks.apply(replace(answer, was_forgotten=self._was_forgotten))
         self._must_register = not believed
         self._was_forgotten = False
         is_resolved = all(answer.wiring.values())

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
 import socket
 from collections.abc import AsyncGenerator, Sequence
 
@@ -65,42 +64,6 @@ class Server(uvicorn.Server):
             task.cancel()
         for connection in list(state.connections):
             connection.transport.close()
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket.
-
-    The protocol is named because asyncio disables Nagle's algorithm only on sockets that say they
-    are TCP; without it every answer waits for a delayed acknowledgement, about 40 ms.
-
-    Raises:
-        OSError: the port is taken, or the host is not an address of this machine.
-
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-        listener.setblocking(False)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def refusal(error: OSError | OverflowError) -> str:
-    """Say in words why `listen` failed."""
-    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        return "it is in use"
-    return getattr(error, "strerror", None) or str(error)
-
-
-def base_url(listener: socket.socket) -> str:
-    """Return the address that clients use, such as `http://127.0.0.1:8000`."""
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @contextlib.asynccontextmanager

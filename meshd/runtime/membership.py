@@ -59,14 +59,14 @@ class Membership:
         """Read the answer to it, or raise `MalformedAnswer`."""
         return read_answer(self._agent.plan, body)
 
-    def apply(self, answer: Answer, was_forgotten: bool = False) -> bool:
+    def apply(self, answer: Answer) -> bool:
         """Take over the wiring, if it is not the one that holds.
 
-        With `was_forgotten` the registry had not known the instance any more. False means that
-        something that the answer does not know was kept, so that it has to be asked for again.
+        False means that something that the answer does not know was kept, because the registry had
+        forgotten the instance, and so probably others; it has to be asked for again.
         """
         now = self._clock.monotonic()
-        if was_forgotten:
+        if answer.was_forgotten:
             self._patient_until = now + PATIENCE_INTERVALS * self.identity.interval_seconds
         wiring, digest = answer.wiring, answer.digest
         kept = now < self._patient_until and any(

@@ -1,4 +1,4 @@
-"""What an instance tells the registry, and what it learns: MCP Mesh's JSON to and from plain values.
+"""What an instance tells the registry and learns from it: MCP Mesh's JSON, and plain values.
 
 The answer comes from outside, so nothing of its shape is trusted: what is not understood raises
 `MalformedAnswer`, and the wiring stays as it is.
@@ -60,11 +60,15 @@ class EdgeState:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a full heartbeat is answered with; `is_meshd` says which kind of registry spoke."""
+    """What a full heartbeat is answered with; `is_meshd` says which kind of registry spoke.
+
+    `was_forgotten` says that the registry had not known the instance any more.
+    """
 
     wiring: Wiring
     digest: str
     is_meshd: bool
+    was_forgotten: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,13 +120,13 @@ def read_answer(agent: AgentPlan, body: JsonValue) -> Answer:
     if own is not None:
         listed = _mapping(_mapping(own, "meshd").get("upstreams"), "upstreams")
     else:
-        best = _mapping(fields.get("dependencies_resolved") or {}, "dependencies_resolved")
+        best = _mapping(_or(fields, "dependencies_resolved", {}), "dependencies_resolved")
         listed = {
             tool: [[entry] for entry in _list(entries, tool)] for tool, entries in best.items()
         }
     wiring: dict[Slot, tuple[UpstreamRef, ...]] = {}
     for tool in agent.tools:
-        slots = _list(listed.get(tool.spec.name) or [], tool.spec.name)
+        slots = _list(_or(listed, tool.spec.name, []), tool.spec.name)
         for index, need in enumerate(tool.spec.needs):
             # Positions that are missing at the end are needs that nothing serves.
             entries = _list(slots[index], tool.spec.name) if index < len(slots) else []
@@ -191,8 +195,14 @@ def _upstream(entry: JsonValue) -> UpstreamRef | None:
         agent=texts["agent"] or texts["agent_id"].rpartition("-")[0] or texts["agent_id"],
         endpoint=texts["endpoint"].rstrip("/"),
         tool=texts["function_name"],
-        kwargs=_mapping(fields.get("kwargs") or {}, "kwargs"),
+        kwargs=_mapping(_or(fields, "kwargs", {}), "kwargs"),
     )
+
+
+def _or(fields: Mapping[str, Any], name: str, otherwise: JsonValue) -> JsonValue:
+    """Return a field, or what stands for its absence; null is absent."""
+    value = fields.get(name)
+    return otherwise if value is None else value
 
 
 def _mapping(value: JsonValue, what: str) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """The requests that an instance makes to its registry, over one pooled HTTP client."""
 
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import httpx2
 
@@ -100,5 +100,6 @@ def _json(response: httpx2.Response) -> JsonValue:
 
 
 def _text(answer: JsonValue, name: str) -> str:
-    found = answer.get(name) if isinstance(answer, dict) else None
+    fields = cast("dict[str, JsonValue]", answer) if isinstance(answer, dict) else {}
+    found = fields.get(name)
     return found if isinstance(found, str) else ""

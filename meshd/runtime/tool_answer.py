@@ -54,11 +54,11 @@ def value_of(answer: dict[str, Any], form: Form, provider: str) -> JsonValue:
     """
     if "error" in answer:
         raise CallError(_protocol_error(answer["error"]), provider=provider)
-    result = answer.get("result")
-    content = result.get("content", []) if isinstance(result, dict) else None
+    found = answer.get("result")
+    result = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    content = result.get("content", []) if isinstance(found, dict) else None
     if not isinstance(content, list):
         raise CallError("the answer has no result of a tool", provider=provider)
-    result = cast("dict[str, Any]", result)
     blocks = cast("list[JsonValue]", content)
     if result.get("isError"):
         text = "\n".join(filter(None, map(_text, blocks)))
@@ -66,16 +66,15 @@ def value_of(answer: dict[str, Any], form: Form, provider: str) -> JsonValue:
     structured = result.get("structuredContent")
     if structured is None:
         return _plain(blocks) if form == "older" else blocks
-    return _unwrapped(cast("JsonValue", structured), result.get("_meta"))
+    return _unwrapped(structured, result.get("_meta"))
 
 
 def _unwrapped(structured: JsonValue, meta: object) -> JsonValue:
     """Take the value out of the wrapper that FastMCP marks; an object of that shape stays."""
     marks = cast("dict[str, Any]", meta).get("fastmcp") if isinstance(meta, dict) else None
     wrapped = isinstance(marks, dict) and cast("dict[str, Any]", marks).get("wrap_result")
-    if wrapped and isinstance(structured, dict) and "result" in structured:
-        return cast("dict[str, JsonValue]", structured)["result"]
-    return structured
+    fields = cast("dict[str, JsonValue]", structured) if isinstance(structured, dict) else {}
+    return fields["result"] if wrapped and "result" in fields else structured
 
 
 def _plain(blocks: list[JsonValue]) -> JsonValue:

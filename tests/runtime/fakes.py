@@ -1,6 +1,8 @@
 """Bodies and bindings for tests of the runtime, without loader or linker."""
 
+import asyncio
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from meshd.clock import SystemClock
@@ -13,6 +15,46 @@ from meshd.plan.model import Binding
 async def turn() -> None:
     """Let everything else that is ready on the event loop run once."""
     await SystemClock().sleep(0)
+
+
+class FakeClock:
+    """A clock that a test moves; who sleeps on it wakes when its time has come."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_000.0
+        self._sleeping: list[tuple[float, asyncio.Future[None]]] = []
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.seconds, UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        future = asyncio.get_running_loop().create_future()
+        self._sleeping.append((self.seconds + seconds, future))
+        await future
+
+    async def pass_by(self, seconds: float) -> None:
+        """Let time pass, waking sleepers in order, each with all that follows at once."""
+        end = self.seconds + seconds
+        while True:
+            await settle()
+            due = [entry for entry in self._sleeping if entry[0] <= end and not entry[1].done()]
+            if not due:
+                break
+            entry = min(due, key=lambda one: one[0])
+            self._sleeping.remove(entry)
+            self.seconds = max(self.seconds, entry[0])
+            entry[1].set_result(None)
+        self.seconds = end
+        await settle()
+
+
+async def settle() -> None:
+    """Let everything that is ready on the event loop run to where it waits."""
+    for _ in range(20):
+        await turn()
 
 
 class FakeBody:
@@ -56,7 +98,12 @@ def binding(
         consumer="here",
         tool="tool",
         parameter=parameter,
-        need=NeedSpec(parameter=parameter, capability="there.thing", required=required),
+        need=NeedSpec(
+            parameter=parameter,
+            capability="there.thing",
+            required=required,
+            call=CallSettings(timeout_seconds=timeout_seconds),
+        ),
         call=CallSettings(timeout_seconds=timeout_seconds),
         misses=misses,
     )

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from meshd.clock import SystemClock
-from meshd.runtime.http import base_url, listen
+from meshd.daemon.ports import Port
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -17,7 +17,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 @contextlib.asynccontextmanager
 async def serving(handler: Handler) -> AsyncGenerator[str, None]:
     """Answer every request with the handler; yield the base URL."""
-    listener = listen("127.0.0.1", 0)
+    port = Port("127.0.0.1", 0)
+    port.open()
 
     async def handled(request: web.Request) -> web.StreamResponse:
         return await handler(request)
@@ -26,12 +27,13 @@ async def serving(handler: Handler) -> AsyncGenerator[str, None]:
     application.router.add_route("*", "/{path:.*}", handled)
     runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.SockSite(runner, listener)
+    site = web.SockSite(runner, port.duplicate())
     await site.start()
     try:
-        yield base_url(listener)
+        yield port.endpoint.url
     finally:
         await runner.cleanup()
+        port.close()
 
 
 @contextlib.asynccontextmanager
@@ -43,23 +45,25 @@ async def raw(answer: bytes) -> AsyncGenerator[str, None]:
         writer.write(answer)
         writer.close()
 
-    listener = listen("127.0.0.1", 0)
-    server = await asyncio.start_server(connected, sock=listener)
+    port = Port("127.0.0.1", 0)
+    port.open()
+    server = await asyncio.start_server(connected, sock=port.duplicate())
     try:
-        yield base_url(listener)
+        yield port.endpoint.url
     finally:
         server.close()
+        port.close()
         # So that the transports of closed connections are gone before the loop is.
         await SystemClock().sleep(0)
 
 
 def free_endpoint() -> str:
     """Return an endpoint where nothing listens."""
-    listener = listen("127.0.0.1", 0)
+    port = Port("127.0.0.1", 0)
     try:
-        return base_url(listener)
+        return port.endpoint.url
     finally:
-        listener.close()
+        port.close()
 
 
 def plain(body: object, status: int = 200) -> web.Response:

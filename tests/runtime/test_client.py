@@ -146,7 +146,11 @@ async def test_a_server_that_became_newer_is_spoken_to_in_the_new_form_again() -
     async with serving(server) as url, McpClient() as client:
         await client.call(url, "tool", {})
         server.older = False
-        server.answer = lambda _: plain({"error": {"code": -32600, "message": "no session"}}, 400)
+
+        def refusing(_: object) -> web.Response:
+            return plain({"error": {"code": -32600, "message": "no session"}}, 400)
+
+        server.answer = refusing
         with pytest.raises(CallError, match="no session"):
             await client.call(url, "tool", {})
         server.answer = answering(structuredContent={"a": 1})
@@ -275,8 +279,10 @@ async def test_no_answer_in_time() -> None:
     [
         b"",
         b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-        b"5\r\ndata:",
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n5\r\ndata:"
+        ),
         b"this is not HTTP\r\n\r\n",
     ],
 )

@@ -1,3 +1,4 @@
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -6,13 +7,20 @@ from pydantic import TypeAdapter
 
 from meshd.callables.dump import dump
 from meshd.clock import SystemClock
-from meshd.domain.spec import JsonValue
-from meshd.errors import ArgumentsRejected, CallTimedOut, ResultRejected, Unavailable
+from meshd.domain.spec import CallSettings, JsonValue
+from meshd.errors import (
+    ArgumentsRejected,
+    CallTimedOut,
+    ResultRejected,
+    ToolFailed,
+    Unavailable,
+)
 from meshd.runtime.context import CallContext, current_call
 from meshd.runtime.edge import Edge, Expected
 from meshd.runtime.proxy import AsyncProxy, SyncProxy
+from meshd.runtime.upstreams import NO_SETTINGS
 from meshd.runtime.workers import Workers
-from tests.runtime.fakes import binding
+from tests.runtime.fakes import FakeClock, binding, turn
 
 
 @dataclass
@@ -24,9 +32,13 @@ class FakeUpstream:
     asked: tuple[dict[str, JsonValue], ...] = ()
     deadline: float | None = None
     provider: str = "there.thing"
+    call_settings: CallSettings = NO_SETTINGS
+    error: Exception | None = None
 
     async def call(self, arguments: dict[str, JsonValue]) -> JsonValue:
         self.asked += (arguments,)
+        if self.error is not None:
+            raise self.error
         self.deadline = current_call.get().deadline
         await SystemClock().sleep(self.seconds)
         return self.value
@@ -83,10 +95,76 @@ async def test_a_timeout_inside_the_provider_is_not_mistaken_for_the_callers() -
     assert not isinstance(caught.value, CallTimedOut)
 
 
-async def test_without_a_timeout_a_call_has_no_deadline() -> None:
-    upstream = FakeUpstream(value=1)
-    assert await edge_over(upstream, timeout_seconds=None).call({}) == 1
-    assert upstream.deadline is None
+@pytest.mark.parametrize(
+    ("own", "providers", "holds"), [(3.0, 60.0, 3.0), (None, 60.0, 60.0), (None, None, 30.0)]
+)
+async def test_the_time_of_a_call_is_the_needs_else_the_providers_else_meshds(
+    own: float | None, providers: float | None, holds: float
+) -> None:
+    upstream = FakeUpstream(value=1, call_settings=CallSettings(timeout_seconds=providers))
+    clock = FakeClock()
+    edge = Edge(binding(timeout_seconds=own), None, dump, clock)
+    edge.wire((upstream,))
+    assert await edge.call({}) == 1
+    assert upstream.deadline == clock.monotonic() + holds
+
+
+async def test_who_cannot_be_reached_gives_way_to_the_next() -> None:
+    first = FakeUpstream(error=Unavailable("gone", provider="first.thing"))
+    second = FakeUpstream(value=2, provider="second.thing")
+    edge = Edge(binding(), None, dump, SystemClock())
+    edge.wire((first, second))
+    assert await edge.call({"a": 1}) == 2
+    assert first.asked == second.asked == ({"a": 1},)
+
+
+async def test_only_what_was_not_executed_is_tried_elsewhere() -> None:
+    first = FakeUpstream(error=ToolFailed("no", provider="first.thing"))
+    second = FakeUpstream(value=2)
+    edge = Edge(binding(), None, dump, SystemClock())
+    edge.wire((first, second))
+    with pytest.raises(ToolFailed, match="no"):
+        await edge.call({})
+    assert second.asked == ()
+
+
+async def test_when_nobody_can_be_reached_the_attempts_are_counted() -> None:
+    gone = [FakeUpstream(error=Unavailable("gone", provider="x.y")) for _ in range(3)]
+    edge = Edge(binding(), None, dump, SystemClock())
+    edge.wire(tuple(gone))
+    with pytest.raises(Unavailable) as caught:
+        await edge.call({})
+    assert caught.value.attempts == 3
+
+
+async def test_a_call_before_the_first_wiring_waits_for_it() -> None:
+    edge = Edge(binding(), None, dump, SystemClock(), settle_seconds=5)
+    call = asyncio.ensure_future(edge.call({}))
+    await turn()
+    assert not call.done()
+    edge.wire((FakeUpstream(value=7),))
+    assert await call == 7
+    assert edge.settled
+
+
+async def test_it_waits_no_longer_than_the_time_to_settle() -> None:
+    edge = Edge(binding(), None, dump, SystemClock(), settle_seconds=0.01)
+    with pytest.raises(Unavailable, match=r"needs `there.thing`, which nothing in the mesh"):
+        await edge.call({})
+    assert edge.settled
+    assert not edge.wired
+
+
+async def test_it_waits_no_longer_than_its_caller() -> None:
+    clock = SystemClock()
+    edge = Edge(binding(), None, dump, clock, settle_seconds=60)
+    token = current_call.set(CallContext(deadline=clock.monotonic() + 0.01))
+    try:
+        with pytest.raises(Unavailable):
+            await edge.call({})
+    finally:
+        current_call.reset(token)
+    assert not edge.settled
 
 
 async def test_the_result_is_converted_to_the_expected_type() -> None:
@@ -102,7 +180,7 @@ async def test_a_result_of_another_type_is_rejected() -> None:
 
 async def test_an_edge_without_upstream_says_so() -> None:
     edge = Edge(binding(), None, dump, SystemClock())
-    with pytest.raises(Unavailable, match="and nothing comes near"):
+    with pytest.raises(Unavailable, match="which nothing in the mesh provides now"):
         await edge.call({})
 
 

@@ -169,7 +169,8 @@ async def test_a_required_need_without_provider_is_an_error_with_the_reason() ->
     with pytest.raises(Unavailable) as caught:
         await tool.call({})
     assert str(caught.value) == (
-        "`tool` needs `there.thing`, which nothing provides: `there.thing` 1.0.0 fails `>=2`"
+        "`tool` needs `there.thing`, which nothing in the mesh provides now: "
+        "`there.thing` 1.0.0 fails `>=2`"
     )
     assert caught.value.retriable
 
