@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from meshd.callables.project import find_project_root, read_project
-from meshd.daemon.prepare import link_mesh, load
+from meshd.daemon.link import link_mesh
+from meshd.daemon.prepare import load
 from meshd.domain.spec import MeshSpec
 from meshd.manifest.files import ProjectInputs
 from meshd.manifest.load import read_manifests
@@ -36,9 +37,9 @@ def test_a_sample_loads_and_every_need_is_bound(folder: str) -> None:
     mesh = mesh_of(folder)
     project, found = read_project([REPOSITORY / folder])
     assert (project.root, found) == (str(REPOSITORY / folder), ())
-    agents, found = load(mesh, project)
-    assert found == ()
-    _, found = link_mesh(mesh, agents, allow_unresolved=False)
+    loading = load(mesh.agents, project)
+    assert loading.diagnostics == ()
+    _, found = link_mesh(mesh, loading.signatures, allow_unresolved=False)
     assert [diagnostic.code for diagnostic in found] == EXPECTED_WARNINGS.get(folder, [])
 
 
@@ -55,7 +56,8 @@ def test_half_of_the_sample_mesh_is_code_that_knows_nothing_of_it() -> None:
 def test_the_planner_reaches_others_through_others() -> None:
     mesh = mesh_of("manifests")
     project, _ = read_project([REPOSITORY / "manifests"])
-    plan, _ = link_mesh(mesh, load(mesh, project)[0], allow_unresolved=False)
+    signatures = load(mesh.agents, project).signatures
+    plan, _ = link_mesh(mesh, signatures, allow_unresolved=False)
     edges = {(b.consumer, p.agent) for b in plan.bindings for p in b.providers}
     assert {
         ("planner", "weather"),

@@ -3,12 +3,12 @@
 import asyncio
 import os
 from pathlib import Path
+from typing import Any, cast
 
-import httpx2
 import pytest
 
 from meshd.errors import ToolFailed
-from meshd.runtime.client import call_tool
+from meshd.runtime.client import McpClient
 from tests.e2e.mesh import ROOT, Mesh, running_mesh
 
 pytestmark = pytest.mark.soak
@@ -33,28 +33,30 @@ def open_files(pid: int) -> int:
 async def one_round(mesh: Mesh) -> None:
     """Plan trips over three agents, and make every tenth call fail."""
     planner = mesh.endpoint("planner")
-    limits = httpx2.Limits(max_connections=CLIENTS)
-    async with httpx2.AsyncClient(limits=limits, timeout=60, trust_env=False) as http:
+    turns = asyncio.Semaphore(CLIENTS)
+    async with McpClient() as client:
 
         async def call(number: int) -> None:
-            if number % 10:
-                plan = await call_tool(http, planner, "plan_trip", {"city": "Oslo"})
-                assert plan["city"] == "Oslo"
-            else:
-                with pytest.raises(ToolFailed):
-                    await call_tool(http, planner, "plan_trip", {"city": "Nowhere at all"})
+            city = "Oslo" if number % 10 else "Nowhere at all"
+            async with turns:
+                answer = client.call(planner, "plan_trip", {"city": city}, timeout_seconds=60)
+                if number % 10:
+                    assert cast("dict[str, Any]", await answer)["city"] == city
+                else:
+                    with pytest.raises(ToolFailed):
+                        await answer
 
         await asyncio.gather(*(call(number) for number in range(CALLS_IN_A_ROUND)))
 
 
 async def test_memory_threads_and_files_do_not_grow(tmp_path: Path) -> None:
     with running_mesh(ROOT / "manifests", folder=tmp_path) as mesh:
-        pid = mesh.process.pid
         for _ in range(ROUNDS // 2):
             await one_round(mesh)
-        memory, files = resident_kilobytes(pid), open_files(pid)
+        before = {pid: (resident_kilobytes(pid), open_files(pid)) for pid in mesh.processes()}
         for _ in range(ROUNDS // 2):
             await one_round(mesh)
-        grown = resident_kilobytes(pid) - memory
-        assert grown < MOST_GROWTH_KILOBYTES
-        assert open_files(pid) <= files + CLIENTS
+        assert set(mesh.processes()) == set(before)
+        for pid, (memory, files) in before.items():
+            assert resident_kilobytes(pid) - memory < MOST_GROWTH_KILOBYTES
+            assert open_files(pid) <= files + CLIENTS
