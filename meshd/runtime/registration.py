@@ -39,8 +39,9 @@ class UpstreamRef:
     def call(self) -> CallSettings:
         """The settings among the `kwargs` that meshd knows."""
         timeout = self.kwargs.get("timeout")
-        is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
-        return CallSettings(timeout_seconds=timeout if is_number and timeout > 0 else None)
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout <= 0:
+            timeout = None
+        return CallSettings(timeout_seconds=timeout)
 
 
 Wiring = Mapping[Slot, tuple[UpstreamRef, ...]]

@@ -73,8 +73,10 @@ def _unwrapped(structured: JsonValue, meta: object) -> JsonValue:
     """Take the value out of the wrapper that FastMCP marks; an object of that shape stays."""
     marks = cast("dict[str, Any]", meta).get("fastmcp") if isinstance(meta, dict) else None
     wrapped = isinstance(marks, dict) and cast("dict[str, Any]", marks).get("wrap_result")
-    fields = cast("dict[str, JsonValue]", structured) if isinstance(structured, dict) else {}
-    return fields["result"] if wrapped and "result" in fields else structured
+    if not wrapped or not isinstance(structured, dict):
+        return structured
+    fields = cast("dict[str, JsonValue]", structured)
+    return fields.get("result", fields)
 
 
 def _plain(blocks: list[JsonValue]) -> JsonValue:
