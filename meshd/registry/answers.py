@@ -54,7 +54,7 @@ def registered(answer: Registered, warnings: Iterable[str], at: datetime) -> Jso
             "incarnation": instance.incarnation,
             "interval_seconds": answer.interval_seconds,
             "upstreams": {
-                tool: [[upstream_entry(each) for each in entry.upstreams] for entry in entries]
+                tool: [[_named(each) for each in entry.upstreams] for entry in entries]
                 for tool, entries in answer.wiring.items()
             },
         }
@@ -88,6 +88,11 @@ def upstream_entry(upstream: Upstream) -> Json:
     if upstream.kwargs:
         entry["kwargs"] = upstream.kwargs
     return entry
+
+
+def _named(upstream: Upstream) -> Json:
+    """Return a provider as meshd's own instances learn of it: with the name of its agent."""
+    return {**upstream_entry(upstream), "agent": upstream.agent}
 
 
 def _best(entry: Resolved) -> Json:

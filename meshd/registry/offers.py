@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from meshd.domain.instance import Dependency, Instance, OfferedTool
+from meshd.domain.names import agent_key
 from meshd.domain.resolve import Provider, Trace, Want, reasons_against, resolve
 from meshd.domain.spec import JsonValue
 from meshd.registry.reasons import evaluation_cycle, status_reason, why_unserved
@@ -23,9 +24,10 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where a consumer sends its calls."""
+    """Where a consumer sends its calls; `agent` is the key of the instance's agent."""
 
     instance: str
+    agent: str
     tool: str
     capability: str
     endpoint: str
@@ -194,6 +196,7 @@ class Offers:
 def _offer(instance: Instance, tool: OfferedTool) -> Offer:
     upstream = Upstream(
         instance=instance.id,
+        agent=agent_key(instance.agent, instance.namespace),
         tool=tool.name,
         capability=tool.capability,
         endpoint=instance.endpoint,

@@ -49,8 +49,8 @@ def test_a_first_registration_is_answered_in_full() -> None:
 
 def test_an_instance_of_meshd_learns_all_upstreams_best_first() -> None:
     mesh = Mesh()
-    mesh.post("b-2", tool("b"))
-    mesh.post("b-1", tool("b", version="2.0.0"))
+    mesh.post("b-2", tool("b"), name="b")
+    mesh.post("b-1", tool("b", version="2.0.0"), name="better")
 
     answer = mesh.post("a-1", tool("a", needs("b")), meshd={"incarnation": 7})
 
@@ -58,9 +58,18 @@ def test_an_instance_of_meshd_learns_all_upstreams_best_first() -> None:
         "revision": 4,
         "incarnation": 7,
         "interval_seconds": 5.0,
-        "upstreams": {"do_a": [[provider("b-1", "b"), provider("b-2", "b")]]},
+        "upstreams": {
+            "do_a": [[provider("b-1", "b", agent="better"), provider("b-2", "b", agent="b")]]
+        },
     }
     assert answer["dependencies_resolved"] == {"do_a": [provider("b-1", "b")]}
+
+
+def test_an_instance_of_meshd_learns_whose_instance_an_upstream_is() -> None:
+    mesh = Mesh()
+    mesh.post("prod--b-1", tool("b"), name="b", namespace="prod")
+    answer = mesh.post("a-1", tool("a", needs("b", namespace="prod")), meshd={})
+    assert answer["meshd"]["upstreams"]["do_a"] == [[provider("prod--b-1", "b", agent="prod/b")]]
 
 
 def test_a_known_agent_is_updated_and_keeps_its_time_of_birth() -> None:
@@ -348,7 +357,7 @@ def test_who_restarts_elsewhere_is_news_and_its_past_is_none() -> None:
     moved = {**provider("b-1", "b"), "endpoint": "http://10.0.0.7:9090"}
     assert mesh.post("a-1", needing)["dependencies_resolved"] == {"do_a": [moved]}
     answer = mesh.post("a-2", needing, meshd={})
-    assert answer["meshd"]["upstreams"] == {"do_a": [[moved]]}
+    assert answer["meshd"]["upstreams"] == {"do_a": [[{**moved, "agent": "b-1"}]]}
 
     before = mesh.listed("b-1"), mesh.record("b-1").lease, mesh.events()
     mesh.wait(1)
