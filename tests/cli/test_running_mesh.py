@@ -230,7 +230,7 @@ def test_a_need_finds_no_provider_in_another_namespace(tmp_path: Path, capsys: O
     assert run(tmp_path, calls, "--allow-unresolved", "-v") == [1, 0]
     out, err = capsys.readouterr()
     assert "warning[M301]" in err
-    assert "failed: `greet` needs `words`, which nothing provides" in err
+    assert "failed: `greet` needs `words`, which nothing in the mesh provides" in err
     assert out.endswith("Hello\n")
 
 
