@@ -178,7 +178,7 @@ class Generations:
             problems = [problem for one in started for problem in one.problems]
             if strict:
                 require((*reading.diagnostics, *problems))
-            mesh = self._without(mesh, [one.spec for one in started if one.run is None])
+            mesh = self._without(mesh, [one for one in started if one.run is None])
             signatures = self._signatures(mesh, started)
             plan, found = link_mesh(mesh, signatures, allow_unresolved=self._allow_unresolved)
             require((*found, *problems) if has_errors(found) else found)
@@ -189,7 +189,7 @@ class Generations:
             failed = await self._serve(started, strict=strict)
         if failed:
             problems += [problem for one in failed for problem in one.problems]
-            mesh = self._without(mesh, [one.spec for one in failed])
+            mesh = self._without(mesh, failed)
             plan, _ = link_mesh(mesh, self._signatures(mesh, started), allow_unresolved=True)
         await self._stop_and_scale(processes(mesh), planned)
         bad = {one.spec.name for one in (*started, *failed) if one.run is None}
@@ -274,7 +274,7 @@ class Generations:
                     await self._supervisor.replace(spec, one)
         self._supervisor.close_unused_ports()
 
-    def _without(self, mesh: MeshSpec, failed: Sequence[ProcessSpec]) -> MeshSpec:
+    def _without(self, mesh: MeshSpec, failed: Sequence[_Started]) -> MeshSpec:
         """Return the mesh with the last good version of the agents of failed processes.
 
         Raises:
@@ -283,13 +283,13 @@ class Generations:
         """
         if not failed:
             return mesh
-        names = {spec.name for spec in failed}
-        bad = {agent.key for spec in failed for agent in spec.agents}
+        names = {one.spec.name for one in failed}
+        bad = {agent.key for one in failed for agent in one.spec.agents}
         before = self.current.processes if self.current else ()
         old = tuple(agent for spec in before if spec.name in names for agent in spec.agents)
         elsewhere = {agent.key for agent in mesh.agents} - bad
         if any(agent.key in elsewhere for agent in old):
-            raise InvalidInput(())
+            raise InvalidInput(tuple(problem for one in failed for problem in one.problems))
         kept = tuple(agent for agent in mesh.agents if agent.key not in bad)
         return replace(mesh, agents=(*kept, *old))
 

@@ -8,7 +8,7 @@ sockets of the run that it replaces, and takes over before that one drains.
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ class Hooks:
 
     note: Callable[[str], None]
     changed: Callable[[], None]
-    died: Callable[[tuple[Post, ...]], Awaitable[None]]
+    died: Callable[[tuple[Post, ...]], Coroutine[Any, Any, None]]
     """Called with the instances that a dead process served, so that the registry hears of it."""
     environment: Callable[[ProcessSpec], Mapping[str, str]]
     """Returns what a process finds in its environment, or raises `InvalidInput`."""
@@ -257,7 +257,8 @@ class Supervisor:
         replica.failures = 0 if now - run.ready_at >= STABLE_SECONDS else replica.failures + 1
         self._fell(replica, in_words(status))
         await self._spawner.sweep()
-        await self._hooks.died(run.posts)
+        # A registry that hangs must not keep anything from starting.
+        self._own(self._hooks.died(run.posts))
         while replica.current is run and replica.is_wanted:
             await self._pause(replica)
             if replica.current is not run or not replica.is_wanted:
