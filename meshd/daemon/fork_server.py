@@ -39,7 +39,7 @@ def _preload() -> None:
 
     A collection would write to each object's header, and so copy the memory that is shared.
     """
-    import meshd.daemon.process  # noqa: F401, PLC0415  # pyright: ignore[reportUnusedImport]
+    import meshd.daemon.preload  # noqa: F401, PLC0415  # pyright: ignore[reportUnusedImport]
 
     gc.collect()
     gc.freeze()

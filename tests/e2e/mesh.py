@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,9 @@ def wait_until_ready(mesh: Mesh) -> None:
     while time.monotonic() < deadline:
         status = mesh.process.poll()
         assert status is None, f"meshd run ended with status {status}:\n{mesh.output}"
-        with contextlib.suppress(NotReachable):  # it may just be ending
+        # It may not listen yet, or just be ending; httpx2 leaves a refused socket unclosed.
+        with contextlib.suppress(NotReachable), warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
             found = AdminClient(mesh.state).status()
             if found["phase"] == "running" and all(
                 agent["status"] == "ready" for agent in found["agents"]
