@@ -7,6 +7,7 @@ went, the fork server kills what the daemon has left, and ends.
 Run as `python -m meshd.daemon.fork_server SOCKET DAEMON`; the socket keeps messages apart.
 """
 
+import contextlib
 import gc
 import json
 import os
@@ -29,8 +30,11 @@ def main() -> None:
     set_process_name("meshd:fork")
     with socket.socket(fileno=int(sys.argv[1])) as requests:
         _preload()
-        requests.send(json.dumps({"ready": os.getpid()}).encode())
-        guarded = _serve(requests, daemon)
+        guarded: set[int] = set()
+        # The daemon may have no use for it any more.
+        with contextlib.suppress(ConnectionError):
+            requests.send(json.dumps({"ready": os.getpid()}).encode())
+            guarded = _serve(requests, daemon)
     kill_trees(guarded)
 
 
@@ -64,7 +68,8 @@ def _serve(requests: socket.socket, daemon: int) -> set[int]:
             for descriptor in descriptors:
                 os.close(descriptor)
             try:
-                requests.send(json.dumps({"process": process}).encode())
+                answer = {"process": process, "number": request["number"]}
+                requests.send(json.dumps(answer).encode())
             except OSError:
                 return guarded
 

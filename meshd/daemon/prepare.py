@@ -3,9 +3,12 @@
 Only a process that serves them does this; the daemon imports no user code.
 """
 
+import contextlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import cache_from_source
+from pathlib import Path
 
 from meshd.callables.agent import LoadedAgent, load_agent
 from meshd.callables.allow import ImportPolicy
@@ -13,6 +16,7 @@ from meshd.callables.clashes import clashes
 from meshd.callables.find import is_inside
 from meshd.callables.load import Loader
 from meshd.callables.project import Project, check_roots
+from meshd.clock import SystemClock
 from meshd.daemon.link import Signatures
 from meshd.diagnostics.model import Diagnostic, has_errors, in_file_order
 from meshd.domain.spec import AgentSpec
@@ -47,6 +51,7 @@ def load(members: Sequence[AgentSpec], project: Project) -> Loading:
     agents: dict[str, LoadedAgent] = {}
     suspects: set[str] = set()
     before = set(sys.modules)
+    began = SystemClock().now().timestamp()
     for agent in members:
         loader = Loader(ImportPolicy(agent.roots, project.patterns))
         loaded, found = load_agent(agent, loader)
@@ -55,6 +60,7 @@ def load(members: Sequence[AgentSpec], project: Project) -> Loading:
         if loaded is not None:
             agents[agent.key] = loaded
     files = suspects | _imported_since(before, {r for agent in members for r in agent.roots})
+    _forget_doubtful_bytecode(files, began)
     return Loading(agents=agents, diagnostics=in_file_order(problems), files=tuple(sorted(files)))
 
 
@@ -70,3 +76,14 @@ def _imported_since(before: set[str], roots: set[str]) -> set[str]:
         if isinstance(file, str) and any(is_inside(file, root) for root in roots):
             found.add(file)
     return found
+
+
+def _forget_doubtful_bytecode(files: Iterable[str], began: float) -> None:
+    """Remove the compiled form of files that were written in the second of their import, or later.
+
+    Python takes it for that of any text of the same length written within the same second.
+    """
+    for file in files:
+        with contextlib.suppress(OSError):
+            if Path(file).stat().st_mtime >= int(began):
+                Path(cache_from_source(file)).unlink()

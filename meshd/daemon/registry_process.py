@@ -57,10 +57,12 @@ class RegistryProcess:
         pause = 0.0
         while not stopping.is_set():
             try:
-                child = await self._spawner.spawn(NAME, self._job, [self._port.descriptor])
+                child = await self._spawned(stopping)
             except DaemonError as error:
                 self.problem = str(error)
             else:
+                if child is None:
+                    return
                 self.process = child.process
                 self._port.open()
                 began = clock.monotonic()
@@ -77,6 +79,19 @@ class RegistryProcess:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), pause)
             pause = min(max(0.5, 2 * pause), _LONGEST_PAUSE_SECONDS)
+
+    async def _spawned(self, stopping: asyncio.Event) -> Child | None:
+        """Return a new process, None if there is to be none any more."""
+        sockets = [self._port.descriptor]
+        spawning = asyncio.ensure_future(self._spawner.spawn(NAME, self._job, sockets))
+        told = asyncio.ensure_future(stopping.wait())
+        try:
+            await asyncio.wait({spawning, told}, return_when=asyncio.FIRST_COMPLETED)
+            return spawning.result() if spawning.done() else None
+        finally:
+            for task in (spawning, told):
+                task.cancel()
+            await asyncio.gather(spawning, told, return_exceptions=True)
 
     async def _listen(self, child: Child, stopping: asyncio.Event) -> None:
         """Take what the registry says until it ends, or is to end."""
