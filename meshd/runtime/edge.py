@@ -13,7 +13,13 @@ from typing import Any, Protocol
 from meshd.clock import Clock
 from meshd.domain.call import BUILT_IN
 from meshd.domain.spec import CallSettings, JsonValue
-from meshd.errors import ArgumentsRejected, CallTimedOut, ResultRejected, Unavailable
+from meshd.errors import (
+    ArgumentsRejected,
+    CallError,
+    CallTimedOut,
+    ResultRejected,
+    Unavailable,
+)
 from meshd.plan.model import Binding
 from meshd.runtime.context import current_call
 
@@ -127,7 +133,8 @@ class Edge:
         if not upstreams:
             raise self.unavailable()
         seconds = self._timeout_seconds(upstreams[0])
-        context = current_call.get().until(self._clock.monotonic() + seconds)
+        deadline = self._clock.monotonic() + seconds
+        context = current_call.get().until(deadline)
         token = current_call.set(context)
         limit = asyncio.timeout(self._remaining(context.deadline))
         attempt = 0
@@ -139,15 +146,17 @@ class Edge:
                     try:
                         value = await upstream.call(self._sendable(arguments, upstream.provider))
                         break
-                    except Unavailable as error:
-                        if attempt == len(upstreams):
-                            error.attempts = attempt
+                    except CallError as error:
+                        error.attempts = attempt
+                        if not isinstance(error, Unavailable) or attempt == len(upstreams):
                             raise
         except TimeoutError as error:
             if isinstance(error, CallTimedOut) or not limit.expired():
                 raise
             provider = upstreams[attempt - 1].provider
-            message = f"`{provider}` did not answer within {seconds:g} s"
+            is_own = context.deadline == deadline
+            within = f"{seconds:g} s" if is_own else "the time that its caller had left"
+            message = f"`{provider}` did not answer within {within}"
             raise CallTimedOut(message, provider=provider, attempts=attempt) from None
         finally:
             current_call.reset(token)

@@ -99,11 +99,13 @@ class Heartbeat:
         self._eager_seconds: float | None = None
         """The pause before the next question while needs are unresolved; None otherwise."""
         self._wanted = asyncio.Event()
+        self._speaking = asyncio.Lock()
 
     async def run(self) -> None:
         """Beat until cancelled."""
         while True:
-            pause = await self._beat()
+            async with self._speaking:
+                pause = await self._beat()
             await self._pause(pause)
 
     def changed(self) -> None:
@@ -112,49 +114,68 @@ class Heartbeat:
         self._wanted.set()
 
     async def leave(self, reason: str = "") -> None:
-        """Tell the registry that the instance ends; if it is away, the lease ends by itself."""
-        with contextlib.suppress(RegistryAway):
-            await self._client.leave(self._identity.instance, self._identity.incarnation, reason)
+        """Tell the registry that the instance ends, after `run` was cancelled.
+
+        If the registry is away, the lease ends by itself.
+        """
+        async with self._speaking:
+            with contextlib.suppress(RegistryAway):
+                await self._leave(reason)
 
     async def _beat(self) -> float:
         """Do what is due, and return how long to wait after it, in seconds."""
         try:
+            is_member = not self._must_register
             standing: Standing = "unknown"
-            if not self._must_register:
+            if is_member:
                 standing = await self._client.beat(
                     self._identity.instance, self._identity.incarnation
                 )
             if standing == "unchanged":
                 self._is("connected")
                 return self._next_pause()
-            self._was_forgotten |= standing == "unknown" and not self._must_register
-            self._must_register = True
-            await self._register()
+            self._was_forgotten |= is_member and standing == "unknown"
+            is_believed = False
+            try:
+                is_believed = await self._register()
+            finally:
+                self._must_register |= not is_believed
         except RegistryAway as error:
             return self._failed("away", str(error))
         except RegistrationRefused as error:
             return self._failed("refused", str(error))
+        # One turn of the loop ends here: whoever ceased to beat would be withdrawn while it serves.
+        except Exception as error:
+            logger.exception("a heartbeat of %s failed", self._identity.instance)
+            return self._failed("away", f"{type(error).__name__}: {error}")
         return self._next_pause()
 
-    async def _register(self) -> None:
+    async def _register(self) -> bool:
+        """Send a full heartbeat and take over the answer; False means that it is not believed."""
         answer = await self._full()
         if self._is_first and not answer.is_meshd:
             # MCP Mesh's registry tells consumers of a new endpoint only if the old one left.
-            await self._client.leave(self._identity.instance, self._identity.incarnation)
+            await self._leave()
+            self._is_first = False
             answer = await self._full()
         self._is_first = False
         self._is("connected")
-        believed = self._callbacks.apply(replace(answer, was_forgotten=self._was_forgotten))
-        self._must_register = not believed
+        is_believed = self._callbacks.apply(replace(answer, was_forgotten=self._was_forgotten))
         self._was_forgotten = False
-        is_resolved = all(answer.wiring.values())
-        if is_resolved:
+        if all(answer.wiring.values()):
             self._eager_seconds = None
         elif self._eager_seconds is None:
             self._eager_seconds = FIRST_EAGER_SECONDS
+        return is_believed
 
     async def _full(self) -> Answer:
-        return self._callbacks.read(await self._client.register(self._callbacks.describe()))
+        body = self._callbacks.describe()
+        # What changes from here on is not in the body, and has to be said again.
+        self._must_register = False
+        return self._callbacks.read(await self._client.register(body))
+
+    async def _leave(self, reason: str = "") -> None:
+        await self._client.leave(self._identity.instance, self._identity.incarnation, reason)
 
     def _next_pause(self) -> float:
         self._failures = 0

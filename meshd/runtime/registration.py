@@ -16,7 +16,10 @@ from meshd.errors import MalformedAnswer
 from meshd.plan.model import AgentPlan, ToolPlan
 
 MAX_DESCRIPTION = 256
+LONGEST_TIMEOUT_SECONDS = 1e9
+"""More than a provider can mean by the time that its consumers wait."""
 _USABLE = frozenset({"available", "healthy"})
+_TEXTS = ("agent_id", "endpoint", "function_name", "status", "agent")
 
 Slot = tuple[str, str]
 """A need: the tool that has it, and the parameter that receives the proxy."""
@@ -39,9 +42,11 @@ class UpstreamRef:
     def call(self) -> CallSettings:
         """The settings among the `kwargs` that meshd knows."""
         timeout = self.kwargs.get("timeout")
-        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout <= 0:
-            timeout = None
-        return CallSettings(timeout_seconds=timeout)
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+            return CallSettings()
+        # NaN is within no limits; infinity, and integers that are no float, are outside.
+        is_usable = 0 < timeout <= LONGEST_TIMEOUT_SECONDS
+        return CallSettings(timeout_seconds=timeout if is_usable else None)
 
 
 Wiring = Mapping[Slot, tuple[UpstreamRef, ...]]
@@ -183,13 +188,11 @@ def _dependency(need: NeedSpec, agent: AgentPlan) -> dict[str, Any]:
 def _upstream(entry: JsonValue) -> UpstreamRef | None:
     """Read a provider; None is a hole."""
     fields = _mapping(entry, "an upstream")
-    texts = {
-        name: fields.get(name) or "" for name in ("agent_id", "endpoint", "function_name", "agent")
-    }
+    texts = {name: fields.get(name) or "" for name in _TEXTS}
     if not all(isinstance(text, str) for text in texts.values()):
-        raise MalformedAnswer("an upstream has a name or an endpoint that is no string")
-    usable = fields.get("status") in _USABLE and texts["endpoint"] and texts["function_name"]
-    if not usable or not texts["endpoint"].startswith(("http://", "https://")):
+        raise MalformedAnswer(f"one of {', '.join(_TEXTS)} of an upstream is no string")
+    is_usable = texts["status"] in _USABLE and texts["agent_id"] and texts["function_name"]
+    if not is_usable or not texts["endpoint"].startswith(("http://", "https://")):
         return None
     return UpstreamRef(
         instance=texts["agent_id"],
