@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from meshd.errors import DaemonError
+
 FASTMCP_DEFAULTS = {
     "FASTMCP_CHECK_FOR_UPDATES": "off",
     "FASTMCP_LOG_ENABLED": "false",
@@ -19,6 +21,7 @@ FASTMCP_DEFAULTS = {
 
 
 DEBOUNCE_SECONDS = 1.0
+LONGEST_DEBOUNCE_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +43,23 @@ class Settings:
 
     @property
     def debounce_seconds(self) -> float:
-        """How long changes of files are gathered, from `MCP_MESH_DEBOUNCE_DELAY`; one second."""
+        """How long changes of files are gathered, from `MCP_MESH_DEBOUNCE_DELAY`; one second.
+
+        Raises:
+            DaemonError: the variable holds no number of seconds.
+
+        """
         text = self.environment.get("MCP_MESH_DEBOUNCE_DELAY", "")
         try:
-            seconds = float(text)
+            seconds = float(text) if text else DEBOUNCE_SECONDS
         except ValueError:
-            return DEBOUNCE_SECONDS
-        return seconds if 0 <= seconds < 3600 else DEBOUNCE_SECONDS
+            seconds = -1.0
+        if 0 <= seconds <= LONGEST_DEBOUNCE_SECONDS:
+            return seconds
+        raise DaemonError(
+            f"`MCP_MESH_DEBOUNCE_DELAY` is `{text}`, which is no number of seconds",
+            f"set it to a number from 0 to {LONGEST_DEBOUNCE_SECONDS:g}, or unset it",
+        )
 
     @property
     def wants_colour(self) -> bool:

@@ -8,6 +8,8 @@ from meshd.daemon.generations import Outcome
 from meshd.daemon.logs import LogLine
 from meshd.diagnostics.model import Diagnostic
 from meshd.domain.spec import MeshSpec
+from meshd.errors import DaemonError
+from meshd.manifest.addresses import registry_problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,16 @@ class RunOptions:
     debounce_seconds: float = 1.0
 
     def registry_of(self, mesh: MeshSpec) -> str:
-        """Return the registry to join: flag, else manifest, else environment; or none."""
+        """Return the registry to join: flag, else manifest, else environment; or none.
+
+        Raises:
+            DaemonError: the flag or the environment names no address.
+
+        """
+        for name, url in (("--join", self.registry), ("MCP_MESH_REGISTRY_URL", self.registry_url)):
+            if url and (problem := registry_problem(url)):
+                message = f"`{name}` is `{url}`, which is no address of a registry: {problem}"
+                raise DaemonError(message, "write `http://HOST:PORT`")
         return self.registry or mesh.registry_url or self.registry_url
 
 
