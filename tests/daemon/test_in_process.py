@@ -90,7 +90,9 @@ async def test_a_required_need_without_provider_is_answered_with_the_reason(
     tmp_path: Path,
 ) -> None:
     async with running(tmp_path, meshes.planner(), allow_unresolved=True) as mesh:
-        with pytest.raises(ToolFailed, match=r"needs `weather.forecast`, which nothing in the mesh provides"):
+        with pytest.raises(
+            ToolFailed, match=r"needs `weather.forecast`, which nothing in the mesh provides"
+        ):
             await mesh.call("planner-1", "plan", city="Oslo")
 
 

@@ -104,7 +104,7 @@ async def mesh(
     assert not any(map(is_alive, below))
     assert all(refuses(endpoint) for endpoint in endpoints)
     with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+        os.waitpid(-1, os.WNOHANG)  # noqa: ASYNC222  (it does not block)
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="module")
@@ -120,6 +120,10 @@ async def _as_it_was(mesh: Mesh) -> AsyncGenerator[None, None]:
     outcome = await mesh.reload()
     assert outcome["diagnostics"] == []
     await mesh.wired()
+
+
+def initial_environment(process: int) -> str:
+    return Path(f"/proc/{process}/environ").read_text(errors="replace")
 
 
 def refuses(endpoint: str) -> bool:
@@ -193,7 +197,7 @@ async def test_secrets_are_seen_by_their_agent_alone(mesh: Mesh) -> None:
     assert await mesh.call("vault-1", "variable", name="PATH")
     for process in descendants([os.getpid()]):
         with contextlib.suppress(FileNotFoundError):
-            assert b"only-for-the-vault" not in Path(f"/proc/{process}/environ").read_bytes()
+            assert "only-for-the-vault" not in initial_environment(process)
 
 
 async def test_a_killed_instance_comes_back_on_its_port(mesh: Mesh) -> None:
@@ -239,7 +243,7 @@ async def test_nothing_is_left_of_many_restarts(mesh: Mesh) -> None:
     with contextlib.suppress(TimeoutError):
         await mesh.until(lambda: len(open_files()) <= len(descriptors), 3)
     assert len(open_files()) <= len(descriptors), (descriptors, open_files())
-    await mesh.until(lambda: len(asyncio.all_tasks()) == tasks, 3)
+    await mesh.until(lambda: len(asyncio.all_tasks()) <= tasks, 3)
 
 
 def open_files() -> list[str]:
@@ -512,16 +516,18 @@ async def test_instances_outlive_the_fork_server_and_another_one_forks(mesh: Mes
 
 async def test_a_secret_that_comes_later_is_hidden_too(mesh: Mesh) -> None:
     server = fork_server(mesh)
-    assert b"only-for-who-comes-later" in Path(f"/proc/{server}/environ").read_bytes()
+    assert "only-for-who-comes-later" in initial_environment(server)
+    before = mesh.pids()
     mesh.project.agent("late", "probe:variable", more="env: {TOKEN: {env: LATER_TOKEN}}")
     outcome = await mesh.reload()
     assert (outcome["result"], outcome["report"]) == ("applied", "")
     assert await mesh.call("late-1", "variable", name="TOKEN") == "only-for-who-comes-later"
     assert await mesh.call("late-1", "variable", name="LATER_TOKEN") is None
     assert fork_server(mesh) != server
+    assert {name: mesh.pids()[name] for name in before} == before
+    assert all(map(is_alive, before.values()))
     for process in (fork_server(mesh), mesh.pids()["late-1"]):
-        found = Path(f"/proc/{process}/environ").read_bytes()
-        assert b"only-for-who-comes-later" not in found
+        assert "only-for-who-comes-later" not in initial_environment(process)
 
 
 async def test_sighup_reloads(mesh: Mesh) -> None:
