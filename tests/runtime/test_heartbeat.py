@@ -37,6 +37,8 @@ class FakeRegistry:
     at_once: int = 0
     most_at_once: int = 0
     slow: float = 0.0
+    fails_from: int = 99
+    """Which full heartbeat fails, and all after it."""
 
     async def beat(self, instance: str, incarnation: int) -> Standing:
         assert (instance, incarnation) == ("a-1", 7)
@@ -48,6 +50,8 @@ class FakeRegistry:
     async def register(self, body: dict[str, Any]) -> Any:
         assert body == {"agent_id": "a-1"}
         await self._note("POST")
+        if self.kinds().count("POST") >= self.fails_from:
+            raise AWAY
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -127,14 +131,6 @@ async def test_it_registers_once_and_then_beats() -> None:
         assert len(pauses) > 5
         assert one.states == [RegistryState("connected")]
         assert one.applied == [RESOLVED]
-
-
-async def test_those_that_start_together_drift_apart() -> None:
-    async with beating(seed=1) as one, beating(seed=2) as two:
-        for each in (one, two):
-            await each.clock.pass_by(120)
-        phases = {each.registry.asked[-1][1] for each in (one, two)}
-        assert len(phases) == 2
 
 
 @pytest.mark.parametrize("standing", ["changed", "unknown"])
@@ -283,3 +279,136 @@ async def test_it_leaves_with_a_reason_and_without_a_fuss(standing: Any) -> None
     async with beating(standing=standing) as one:
         await one.heartbeat.leave("the mesh stops")
         assert one.registry.kinds()[-1] == "DELETE the mesh stops"
+
+
+async def test_what_changes_while_it_is_being_said_is_said_again() -> None:
+    async with beating(slow=1.0) as one:
+        one.heartbeat.changed()
+        await one.clock.pass_by(0.5)
+        assert one.registry.kinds() == ["POST"]
+        await one.clock.pass_by(1)
+        assert one.registry.kinds() == ["POST", "POST"]
+        await one.clock.pass_by(7)
+        assert one.registry.kinds() == ["POST", "POST", "HEAD"]
+
+
+async def test_a_registry_that_always_has_news_is_asked_no_more_often() -> None:
+    async with beating(standing="changed") as one:
+        one.registry.forget()
+        await one.clock.pass_by(60)
+        assert 10 <= one.registry.kinds().count("HEAD") <= 14
+        assert one.registry.kinds().count("POST") == one.registry.kinds().count("HEAD")
+
+
+async def test_a_foreign_registry_has_news_once_after_a_new_start() -> None:
+    foreign = Answer({SLOT: (PROVIDER,)}, "resolved", is_meshd=False)
+    async with beating(answer=foreign) as one:
+        one.registry.once.append("changed")
+        one.registry.forget()
+        await one.clock.pass_by(20)
+        assert one.registry.kinds()[:4] == ["HEAD", "POST", "HEAD", "HEAD"]
+        assert set(one.registry.kinds()) == {"HEAD", "POST"}
+        assert [answer.was_forgotten for answer in one.applied] == [False, False]
+
+
+async def test_a_foreign_registry_that_fails_in_between_is_not_left_twice() -> None:
+    foreign = Answer({SLOT: (PROVIDER,)}, "resolved", is_meshd=False)
+    async with beating(answer=foreign, fails_from=2) as one:
+        assert one.registry.kinds() == ["POST", "DELETE", "POST"]
+        assert (one.applied, one.states[-1].status) == ([], "away")
+        one.registry.fails_from = 99
+        await one.clock.pass_by(1)
+        assert one.registry.kinds() == ["POST", "DELETE", "POST", "POST"]
+        assert one.applied == [foreign]
+
+
+async def test_a_foreign_registry_that_cannot_be_left_is_left_later() -> None:
+    foreign = Answer({SLOT: (PROVIDER,)}, "resolved", is_meshd=False)
+    async with beating(answer=foreign, standing=AWAY) as one:
+        assert one.registry.kinds() == ["POST", "DELETE"]
+        one.registry.standing = "unchanged"
+        await one.clock.pass_by(1)
+        assert one.registry.kinds() == ["POST", "DELETE", "POST", "DELETE", "POST"]
+        assert one.applied == [foreign]
+
+
+async def test_whatever_goes_wrong_it_beats_on(caplog: pytest.LogCaptureFixture) -> None:
+    async with beating(answer=ZeroDivisionError("in the depth")) as one:
+        assert one.states == [RegistryState("away", "ZeroDivisionError: in the depth")]
+        assert "a heartbeat of a-1 failed" in caplog.text
+        one.registry.answer = RESOLVED
+        await one.clock.pass_by(1)
+        assert one.applied == [RESOLVED]
+        assert one.states[-1] == RegistryState("connected")
+
+
+async def test_a_refusal_later_on_keeps_the_wiring() -> None:
+    async with beating() as one:
+        one.registry.standing = "unknown"
+        one.registry.answer = RegistrationRefused("the agent's name is taken")
+        await one.clock.pass_by(20)
+        assert one.applied == [RESOLVED]
+        assert one.states[-1] == RegistryState("refused", "the agent's name is taken")
+        one.registry.answer, one.registry.standing = RESOLVED, "unchanged"
+        await one.clock.pass_by(8)
+        assert one.applied[-1].was_forgotten
+
+
+async def test_it_is_back_within_ten_seconds_whenever_the_registry_is() -> None:
+    for minutes in range(1, 6):
+        async with beating(seed=minutes) as one:
+            one.registry.standing = one.registry.answer = AWAY
+            await one.clock.pass_by(61.0 * minutes)
+            back = one.clock.seconds
+            one.registry.standing, one.registry.answer = "unknown", RESOLVED
+            one.registry.forget()
+            await one.clock.pass_by(10)
+            assert one.registry.kinds()[:2] == ["HEAD", "POST"]
+            assert one.registry.asked[1][1] - back < 7.6
+
+
+async def test_a_hundred_that_start_together_spread_over_the_interval() -> None:
+    phases: list[float] = []
+    for seed in range(100):
+        async with beating(seed=seed) as one:
+            await one.clock.pass_by(300)
+            phases.append(one.registry.asked[-1][1] % 5)
+    crowd = max(sum(begin <= phase < begin + 0.5 for phase in phases) for begin in range(5))
+    assert crowd <= 25
+
+
+async def test_a_leave_waits_for_the_request_under_way() -> None:
+    async with beating(slow=2.0) as one:
+        leaving = asyncio.ensure_future(one.heartbeat.leave())
+        await one.clock.pass_by(1)
+        assert one.registry.kinds() == ["POST"]
+        await one.clock.pass_by(4)
+        assert one.registry.kinds() == ["POST", "DELETE"]
+        assert one.registry.most_at_once == 1
+        await leaving
+
+
+@pytest.mark.parametrize(("interval", "longest"), [(1.0, 2.0), (30.0, 45.0)])
+async def test_pauses_grow_with_the_interval_and_not_beyond(
+    interval: float, longest: float
+) -> None:
+    async with beating(interval=interval, answer=AWAY) as one:
+        await one.clock.pass_by(600)
+        times = [at for _, at in one.registry.asked]
+        pauses = [after - before for before, after in itertools.pairwise(times)]
+        assert longest / 2 <= max(pauses) <= longest
+        assert min(pauses[8:]) >= longest / 2
+
+
+async def test_each_change_of_the_state_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    async with beating(answer=AWAY) as one:
+        await one.clock.pass_by(20)
+        one.registry.answer = RegistrationRefused("a cycle")
+        await one.clock.pass_by(20)
+        one.registry.answer = RESOLVED
+        await one.clock.pass_by(20)
+    assert [record.getMessage() for record in caplog.records] == [
+        "the registry http://registry cannot be reached: connection refused",
+        "the registry http://registry refuses the registration: a cycle",
+        "the registry http://registry is back",
+    ]

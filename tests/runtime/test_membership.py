@@ -1,5 +1,7 @@
 """What the registry says becomes upstreams, once, and patiently."""
 
+import asyncio
+import random
 from typing import Any
 
 import pytest
@@ -11,11 +13,14 @@ from meshd.plan.model import AgentPlan, Binding, ToolPlan, binding_id
 from meshd.runtime.agent import Parts, RunningAgent
 from meshd.runtime.client import McpClient
 from meshd.runtime.edge import Edge
+from meshd.runtime.heartbeat import Callbacks, Heartbeat, RegistryState
 from meshd.runtime.membership import PATIENCE_INTERVALS, EdgeState, Membership
 from meshd.runtime.registration import Answer, Identity, Slot, UpstreamRef, digest_of
+from meshd.runtime.registry_client import Standing
 from meshd.runtime.upstreams import HttpUpstream, InProcessUpstream
 from meshd.runtime.workers import Workers
-from tests.runtime.fakes import FakeBody, FakeClock
+from tests.runtime.fakes import FakeBody, FakeClock, settle
+from tests.runtime.servers import plain, result_of, serving
 
 SLOT: Slot = ("tool", "other")
 INTERVAL = 5.0
@@ -172,3 +177,95 @@ async def test_it_says_who_it_is(member: Member) -> None:
     assert body["tools"][0]["capability"] == "c.thing"
     read = member.membership.read({"dependencies_resolved": {}})
     assert read.wiring == {SLOT: ()}
+
+
+class ForgetfulRegistry:
+    """A registry that begins anew: it knows who has come back, and nobody else."""
+
+    url = "http://registry"
+
+    def __init__(self) -> None:
+        self.providers: list[dict[str, Any]] = []
+        self.knows_who_asks = False
+        self.posts = 0
+
+    async def beat(self, instance: str, incarnation: int) -> Standing:
+        return "unchanged" if self.knows_who_asks else "unknown"
+
+    async def register(self, body: dict[str, Any]) -> Any:
+        self.posts += 1
+        self.knows_who_asks = True
+        return {"meshd": {"upstreams": {"tool": [list(self.providers)]}}}
+
+    async def leave(self, instance: str, incarnation: int, reason: str = "") -> None: ...
+
+
+FAR: dict[str, Any] = {
+    "agent_id": "far-1",
+    "agent": "far",
+    "endpoint": "http://h:1",
+    "function_name": "tool",
+    "status": "available",
+}
+
+
+async def beaten(member: Member, registry: ForgetfulRegistry) -> asyncio.Task[None]:
+    one = member.membership
+
+    def ignore(_: RegistryState) -> None: ...
+
+    callbacks = Callbacks(one.describe, one.read, one.apply, ignore)
+    rng = random.Random(1)  # noqa: S311  (no secret depends on it)
+    beat = Heartbeat(one.identity, registry, callbacks, member.clock, rng)
+    task = asyncio.ensure_future(beat.run())
+    await settle()
+    return task
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_a_registry_that_begins_anew_unwires_nobody_who_comes_back(
+    member: Member, comes_back: bool
+) -> None:
+    registry = ForgetfulRegistry()
+    registry.providers = [FAR]
+    task = await beaten(member, registry)
+    assert [one.provider for one in member.upstreams] == ["far.tool"]
+
+    registry.providers, registry.knows_who_asks = [], False
+    await member.clock.pass_by(6)
+    assert [one.provider for one in member.upstreams] == ["far.tool"]
+    asked = registry.posts
+    if comes_back:
+        registry.providers = [FAR]
+    await member.clock.pass_by(12)
+    assert registry.posts > asked
+    assert bool(member.upstreams) is comes_back
+    assert len(member.told) == (1 if comes_back else 2)
+
+    # From here on short heartbeats are enough again.
+    asked = registry.posts
+    await member.clock.pass_by(30)
+    assert registry.posts == asked
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_upstreams_of_both_kinds_answer(member: Member) -> None:
+    async def handler(request: Any) -> Any:
+        return plain(result_of(await request.json(), structuredContent={"a": 2}))
+
+    async with serving(handler) as url, McpClient() as client:
+        member.membership._client = client
+        member.membership.apply(answer(ref("far-1", url), ref("beside-1")))
+        elsewhere, beside = member.upstreams
+        assert await elsewhere.call({"a": 1}) == {"a": 2}
+        # That one has a need of the same kind that nothing has been said about.
+        member.other.edges[SLOT].wire(())
+        assert await beside.call({"a": 1}) == {"a": 1}
+
+
+async def test_a_provider_that_is_gone_gives_way_to_the_next(member: Member) -> None:
+    member.other.edges[SLOT].wire(())
+    member.membership.apply(answer(ref("far-1", "http://127.0.0.1:1"), ref("beside-1")))
+    assert await member.agent.edges[SLOT].call({"a": 1}) == {"a": 1}
+    await member.membership._client.close()
