@@ -5,6 +5,7 @@
 The idle load is the CPU time of all processes of the mesh, daemon and registry included.
 """
 
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -36,18 +37,23 @@ def sample() -> dict[str, float]:
             begin = time.perf_counter()
             time.sleep(IDLE_SECONDS)
             passed = time.perf_counter() - begin
-            percent = {
-                Path(f"/proc/{pid}/comm").read_text().strip(): 100
-                * (cpu_seconds([pid]) - before[pid])
-                / passed
-                for pid in pids
-            }
+            percent = {pid: 100 * (cpu_seconds([pid]) - before[pid]) / passed for pid in pids}
             figures["idle load, % of a core"] = sum(percent.values())
-            shared = [each for name, each in percent.items() if name.startswith("shared")]
-            figures["  of which instances, %"] = sum(shared)
-            figures["  of which registry, %"] = percent.get("registry", 0.0)
+            for name, members in by_name(pids).items():
+                figures[f"  of which {name}, %"] = sum(percent[pid] for pid in members)
             figures["private memory of all, MB"] = sum(map(private_kilobytes, pids)) / 1024
     return figures
+
+
+def by_name(pids: list[int]) -> dict[str, list[int]]:
+    """Return processes by what they are; instances under one name."""
+    found = dict[str, list[int]]()
+    for pid in pids:
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+        known = {"registry": "registry", "meshd:fork": "fork server"}
+        is_daemon = os.getsid(pid) == pid
+        found.setdefault("daemon" if is_daemon else known.get(name, "instances"), []).append(pid)
+    return {name: found[name] for name in sorted(found)}
 
 
 if __name__ == "__main__":

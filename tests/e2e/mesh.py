@@ -139,13 +139,14 @@ def wait_until_ready(mesh: Mesh) -> None:
         status = mesh.process.poll()
         assert status is None, f"meshd run ended with status {status}:\n{mesh.output}"
         # It may not listen yet, or just be ending; httpx2 leaves a refused socket unclosed.
-        with contextlib.suppress(NotReachable), warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
-            found = AdminClient(mesh.state).status()
-            if found["phase"] == "running" and all(
-                agent["status"] == "ready" for agent in found["agents"]
-            ):
-                return
+            with contextlib.suppress(NotReachable):
+                found = AdminClient(mesh.state).status()
+                if found["phase"] == "running" and all(
+                    agent["status"] == "ready" for agent in found["agents"]
+                ):
+                    return
         time.sleep(0.05)
     raise AssertionError(f"not ready after {READY_SECONDS} s:\n{mesh.output}")
 
