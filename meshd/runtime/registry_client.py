@@ -70,7 +70,8 @@ class RegistryClient:
         if response.status_code in (400, 403) or (
             response.status_code == 200 and _text(answer, "status") == "error"
         ):
-            raise RegistrationRefused(_text(answer, "message") or _text(answer, "error"))
+            reason = _text(answer, "message") or _text(answer, "error")
+            raise RegistrationRefused(reason or f"HTTP {response.status_code} without a reason")
         if response.status_code not in (200, 201):
             raise RegistryAway(f"it answers a registration with HTTP {response.status_code}")
         return answer

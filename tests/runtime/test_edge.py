@@ -78,7 +78,7 @@ async def test_a_call_ends_by_the_deadline_of_the_call_that_it_belongs_to() -> N
     token = current_call.set(CallContext(deadline=deadline))
     upstream = FakeUpstream(seconds=4)
     try:
-        with pytest.raises(CallTimedOut):
+        with pytest.raises(CallTimedOut, match="within the time that its caller had left"):
             await edge_over(upstream, timeout_seconds=60).call({})
     finally:
         current_call.reset(token)
@@ -128,6 +128,43 @@ async def test_only_what_was_not_executed_is_tried_elsewhere() -> None:
     assert second.asked == ()
 
 
+async def test_a_failure_after_others_were_not_reached_counts_them() -> None:
+    first = FakeUpstream(error=Unavailable("gone", provider="first.thing"))
+    second = FakeUpstream(error=ToolFailed("no", provider="second.thing"))
+    edge = Edge(binding(), None, dump, SystemClock())
+    edge.wire((first, second))
+    with pytest.raises(ToolFailed) as caught:
+        await edge.call({})
+    assert (caught.value.attempts, caught.value.provider) == (2, "second.thing")
+
+
+async def test_upstreams_share_one_deadline() -> None:
+    first = FakeUpstream(error=Unavailable("gone", provider="first.thing"))
+    second = FakeUpstream(seconds=4, provider="second.thing")
+    edge = Edge(binding(timeout_seconds=0.01), None, dump, SystemClock())
+    edge.wire((first, second))
+    with pytest.raises(CallTimedOut, match=r"`second.thing` did not answer within 0.01 s") as caught:
+        await edge.call({})
+    assert caught.value.attempts == 2
+
+
+async def test_a_call_under_way_keeps_its_upstreams() -> None:
+    release = asyncio.Event()
+
+    class Waiting(FakeUpstream):
+        async def call(self, arguments: dict[str, JsonValue]) -> JsonValue:
+            await release.wait()
+            raise Unavailable("gone", provider=self.provider)
+
+    edge = Edge(binding(), None, dump, SystemClock())
+    edge.wire((Waiting(), FakeUpstream(value="the next of then")))
+    call = asyncio.ensure_future(edge.call({}))
+    await turn()
+    edge.wire(())
+    release.set()
+    assert await call == "the next of then"
+
+
 async def test_when_nobody_can_be_reached_the_attempts_are_counted() -> None:
     gone = [FakeUpstream(error=Unavailable("gone", provider="x.y")) for _ in range(3)]
     edge = Edge(binding(), None, dump, SystemClock())
@@ -165,6 +202,18 @@ async def test_it_waits_no_longer_than_its_caller() -> None:
     finally:
         current_call.reset(token)
     assert not edge.settled
+
+
+async def test_the_time_to_settle_begins_once() -> None:
+    clock = FakeClock()
+    edge = Edge(binding(), None, dump, clock, settle_seconds=5)
+    edge.begin_to_settle()
+    clock.seconds += 6
+    edge.begin_to_settle()
+    await edge.settle()
+    assert edge.settled
+    await edge.settle()
+    assert not edge.wired
 
 
 async def test_the_result_is_converted_to_the_expected_type() -> None:

@@ -179,6 +179,8 @@ def test_a_registry_of_mcp_mesh_names_the_best_in_its_place() -> None:
         {**entry("a-1"), "endpoint": "file:///etc/passwd"},
         {**entry("a-1"), "function_name": ""},
         {**entry("a-1"), "endpoint": None},
+        {**entry("a-1"), "status": None},
+        {**entry("a-1"), "agent_id": ""},
     ],
 )
 def test_what_cannot_be_called_is_a_hole(provider: dict[str, Any]) -> None:
@@ -198,6 +200,9 @@ WRONG: list[Any] = [
     {"meshd": []},
     {"meshd": {}},
     {"meshd": {"upstreams": {"plan": [{}]}}},
+    {"meshd": {"upstreams": {"plan": [["x"]]}}},
+    {"meshd": {"upstreams": {"plan": [[entry("a", status=["available"])]]}}},
+    {"meshd": {"upstreams": {"plan": 0}}},
 ]
 
 
@@ -210,31 +215,51 @@ def test_an_answer_of_another_shape_is_malformed(body: Any) -> None:
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                ["meshd", "upstreams", "plan", "dependencies_resolved", "agent_id", "endpoint"]
-            ),
-            inner,
-            max_size=3,
-        )
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
     ),
-    max_leaves=12,
+    max_leaves=6,
 )
+GOOD: dict[str, Any] = {**entry("a-1", agent="a"), "kwargs": {"timeout": 3}}
 
 
-@given(ANYTHING)
+@st.composite
+def almost(draw: st.DrawFn) -> Any:
+    """Draw an answer with something else in one place."""
+    places = ("answer", "all", "tool", "need", "entry", *GOOD)
+    spoiled, wrong = draw(st.sampled_from(places)), draw(ANYTHING)
+
+    def at(place: str, value: Any) -> Any:
+        return wrong if place == spoiled else value
+
+    one = at("entry", {name: at(name, value) for name, value in GOOD.items()})
+    if draw(st.booleans()):
+        slots = at("tool", [at("need", [one])])
+        return at("answer", {"meshd": at("all", {"upstreams": {"plan": slots}})})
+    return at("answer", {"dependencies_resolved": at("all", {"plan": at("tool", [one])})})
+
+
+@given(ANYTHING | almost())
 def test_no_answer_raises_anything_else(body: Any) -> None:
     try:
-        read_answer(PLANNER, body)
+        answer = read_answer(PLANNER, body)
     except MalformedAnswer:
         return
+    for providers in answer.wiring.values():
+        for provider in providers:
+            assert provider.call.timeout_seconds is None or provider.call.timeout_seconds > 0
+            assert provider.instance
+            assert provider.tool
 
 
 @pytest.mark.parametrize(
-    ("timeout", "seconds"), [(3, 3), (0.5, 0.5), (0, None), (-1, None), ("3", None), (True, None)]
+    ("timeout", "seconds"),
+    [
+        *[(3, 3), (0.5, 0.5), (864_000, 864_000)],
+        *[(0, None), (-1, None), ("3", None), (True, None), (None, None), ([3], None)],
+        *[(float("nan"), None), (float("inf"), None), (10**400, None)],
+    ],
 )
-def test_a_timeout_is_a_positive_number(timeout: Any, seconds: float | None) -> None:
+def test_a_timeout_is_a_number_that_a_clock_can_reach(timeout: Any, seconds: float | None) -> None:
     assert ref("a-1", "a", timeout=timeout).call == CallSettings(timeout_seconds=seconds)
 
 
@@ -253,3 +278,35 @@ def test_the_digest_sees_every_change_and_no_order_of_keys() -> None:
         {slot: (replace(one, tool="later"),), other: ()},
     ]
     assert digest not in {digest_of(wiring) for wiring in others}
+
+
+def test_needs_of_one_capability_keep_their_places() -> None:
+    fast = NeedSpec(parameter="fast", capability="c", tags=("fast",))
+    slow = NeedSpec(parameter="slow", capability="c", tags=("slow",))
+    agent = AgentPlan(name="a", tools=(tool("t", needs=(fast, slow)),))
+    both = [[entry("f-1")], [entry("s-1")]]
+    one = read_answer(agent, {"meshd": {"upstreams": {"t": both}}})
+    assert one.wiring == {("t", "fast"): (ref("f-1", "f"),), ("t", "slow"): (ref("s-1", "s"),)}
+    turned = read_answer(agent, {"meshd": {"upstreams": {"t": both[::-1]}}})
+    assert one.digest != turned.digest
+
+
+def test_what_both_kinds_of_registries_say_of_one_provider_is_the_same() -> None:
+    said = entry("clock-1", agent="clock")
+    ours = read_answer(PLANNER, {"meshd": {"upstreams": {"plan": [[], [said]]}}})
+    theirs = read_answer(PLANNER, {"dependencies_resolved": {"plan": [HOLE, said]}})
+    assert (ours.wiring, ours.digest) == (theirs.wiring, theirs.digest)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "host", "port"),
+    [
+        ("http://127.0.0.1:4000", "127.0.0.1", 4000),
+        ("http://[fd00::1]:4000", "[fd00::1]", 4000),
+        ("https://planner.example", "planner.example", 443),
+        ("http://planner.example", "planner.example", 80),
+    ],
+)
+def test_where_it_is_reached(endpoint: str, host: str, port: int) -> None:
+    body = registration(PLANNER, replace(IDENTITY, endpoint=endpoint))
+    assert (body["http_host"], body["http_port"]) == (host, port)

@@ -1,9 +1,11 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Generator
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from meshd.callables.dump import dump
 from meshd.clock import SystemClock
@@ -15,7 +17,7 @@ from meshd.runtime.proxy import AsyncProxy, SyncProxy
 from meshd.runtime.tool import RunningTool
 from meshd.runtime.upstreams import InProcessUpstream
 from meshd.runtime.workers import Workers
-from tests.runtime.fakes import FakeBody, binding, turn
+from tests.runtime.fakes import FakeBody, FakeClock, binding, settle, turn
 
 
 def running(
@@ -259,3 +261,51 @@ async def test_every_error_of_a_call_is_a_call_error() -> None:
 
     with pytest.raises(CallError):
         await running(fail).call({})
+
+
+async def test_what_agents_of_mcp_mesh_add_for_themselves_is_no_argument() -> None:
+    foreign: dict[str, JsonValue] = {"_trace_id": "1", "_parent_span": "2", "_mesh_headers": {}}
+    assert await running(double).call({"number": 2, **foreign}) == 4
+
+
+async def test_unless_the_tool_says_that_it_has_such_a_parameter() -> None:
+    body = FakeBody(lambda _trace_id: _trace_id)
+    properties = {"_trace_id": {"type": "string"}}
+    body.signature = replace(body.signature, input_schema={"properties": properties})
+    tool = RunningTool("here", "tool", body, {}, Workers())
+    assert await tool.call({"_trace_id": "mine", "_parent_span": "2"}) == "mine"
+
+
+async def test_given_values_are_injected() -> None:
+    assert await running(same).call({}, given={"number": 3}) == 3
+
+
+async def test_a_tool_waits_for_the_first_wiring_of_its_needs_and_later_no_more() -> None:
+    clock = FakeClock()
+    edge = Edge(binding(), None, dump, clock, settle_seconds=5)
+    tool = running(is_none, Mode.SYNC, {"other": edge})
+    call = asyncio.ensure_future(tool.call({}))
+    await settle()
+    assert not call.done()
+    edge.wire((InProcessUpstream("there.thing", running(double).call),))
+    assert await call is False
+    edge.wire(())
+    assert await tool.call({}) is True
+
+
+async def test_a_required_need_that_is_not_wired_in_time_is_an_error() -> None:
+    edge = Edge(binding(required=True), None, dump, SystemClock(), settle_seconds=0.01)
+    tool = running(is_none, Mode.SYNC, {"other": edge})
+    with pytest.raises(Unavailable, match="nothing in the mesh provides now$"):
+        await tool.call({})
+
+
+async def test_a_result_of_a_nested_call_that_does_not_fit_is_the_consumers_failure() -> None:
+    async def consumer(other: Any) -> None:
+        await other(number=1)
+
+    edge = edge_to(running(double))
+    edge.wire(edge.upstreams)
+    edge._expected = TypeAdapter(list[int])
+    with pytest.raises(ToolFailed, match=r"^`here.tool` failed: `here.tool` answered what"):
+        await running(consumer, Mode.ASYNC, {"other": edge}).call({})
