@@ -39,8 +39,8 @@ def sample() -> dict[str, float]:
             passed = time.perf_counter() - begin
             percent = {pid: 100 * (cpu_seconds([pid]) - before[pid]) / passed for pid in pids}
             figures["idle load, % of a core"] = sum(percent.values())
-            for name, members in by_name(pids).items():
-                figures[f"  of which {name}, %"] = sum(percent[pid] for pid in members)
+            for kind, members in by_name(pids).items():
+                figures[f"  of which {kind}, %"] = sum(percent[pid] for pid in members)
             figures["private memory of all, MB"] = sum(map(private_kilobytes, pids)) / 1024
     return figures
 

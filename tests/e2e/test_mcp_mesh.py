@@ -1,4 +1,4 @@
-"""MCP Mesh's own agents, unmodified: among themselves and with ours, in our registry and in theirs."""
+"""MCP Mesh's own agents, unmodified, among themselves and with ours, in either registry."""
 
 import contextlib
 import os
