@@ -295,6 +295,8 @@ class Spawner:
         if self._server is None:
             return
         ended = self._server.ended
+        if not self._server.is_warm.is_set():
+            kill_trees([self._server.process])
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1.0):
                 await asyncio.shield(ended)

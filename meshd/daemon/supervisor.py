@@ -81,6 +81,9 @@ class Supervisor:
         self._loads = asyncio.Semaphore(_LOADS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._retiring: set[asyncio.Future[None]] = set()
+        self._starting: set[Run] = set()
+        """Those that no replica has adopted yet."""
+        self._is_stopping = False
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
@@ -92,6 +95,8 @@ class Supervisor:
             for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            for run in self._starting:
+                self._addresses.release(run.ports, {})
             self.close_unused_ports()
 
     async def load(self, spec: ProcessSpec, replica: Replica) -> Run:
@@ -102,6 +107,7 @@ class Supervisor:
             DaemonError: no process could be forked, or it died without a word.
 
         """
+        self._require_going_on()
         environment = self._hooks.environment(spec)
         before = replica.current
         held: Ports = before.ports if before else {}
@@ -137,6 +143,7 @@ class Supervisor:
 
     async def adopt(self, replica: Replica, run: Run) -> None:
         """Make a serving run the current one, and let the one before it finish and end."""
+        self._starting.discard(run)
         before, replica.current = replica.current, run
         replica.spec = run.spec
         replica.status, replica.reason, replica.diagnostics = "ready", "", ()
@@ -161,6 +168,9 @@ class Supervisor:
             except BaseException:
                 await self.discard(replica, run)
                 raise
+            if not replica.is_wanted:
+                await self.discard(replica, run)
+                raise DaemonError(f"{replica.id} is stopped")
             await self.adopt(replica, run)
 
     async def discard(self, replica: Replica, run: Run) -> None:
@@ -187,6 +197,9 @@ class Supervisor:
 
     async def stop_all(self, reason: str) -> None:
         """Stop every replica at the same time; those replaced before finish as well."""
+        self._is_stopping = True
+        for run in self._starting:
+            run.child.kill()
         every = [replica for listed in self.replicas.values() for replica in listed]
         stopping = (self.stop(replica, reason) for replica in every)
         await asyncio.gather(*stopping, *self._retiring)
@@ -207,6 +220,8 @@ class Supervisor:
         sockets = [port.descriptor for port in in_order(spec, ports, fronts)]
         started_at = self._clock.now().timestamp()
         child = await self._spawner.spawn(job.name, job, sockets)
+        if self._is_stopping:
+            child.kill()
         loop = asyncio.get_running_loop()
         run = Run(
             spec=spec,
@@ -218,6 +233,7 @@ class Supervisor:
             loaded=loop.create_future(),
             ready=loop.create_future(),
         )
+        self._starting = {one for one in self._starting if not one.child.ended.done()} | {run}
         self._own(self._listen(run))
         return run
 
@@ -240,11 +256,16 @@ class Supervisor:
             await run.child.end()
             raise RefusedByProcess(error.diagnostics, error.files) from None
         except DiedAtStart as error:
+            self._require_going_on()
             names = ", ".join(f"`{post.instance}`" for post in run.posts)
             raise DaemonError(f"{names} {error} before it was ready", "see its log") from None
         except asyncio.CancelledError:
             run.child.kill()
             raise
+
+    def _require_going_on(self) -> None:
+        if self._is_stopping:
+            raise DaemonError("the mesh stops")
 
     async def _watch(self, replica: Replica, run: Run) -> None:
         """Start a replica again when its current run ends by itself."""

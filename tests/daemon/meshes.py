@@ -283,7 +283,7 @@ async def running(
             finally:
                 if not ended.done():
                     await asyncio.to_thread(AdminClient(state.path).stop)
-                await ended
+                    await ended
 
 
 def mesh_of(folder: Path, *agents: AgentSpec, **more: Any) -> MeshSpec:
