@@ -89,12 +89,14 @@ class RunningAgent:
         endpoint: str,
         grace_seconds: float,
     ) -> AsyncGenerator[None, None]:
-        """Serve on the sockets while the block runs; they are closed at the end.
+        """Serve on the sockets while the block runs; they are closed at the end in any case.
 
         `endpoint` is the base URL that others are told.
         """
         self.endpoint = endpoint
         async with contextlib.AsyncExitStack() as stack:
+            for listener in listeners:
+                stack.callback(listener.close)
             if self._lifespan is not None:
                 await self._enter_lifespan(stack, self._lifespan())
             routes = probe_routes(self.plan, self.tools, self.serving, clock)

@@ -12,6 +12,8 @@ from meshd.clock import Clock
 
 BACKLOG = 2048
 TICK_SECONDS = 0.01
+CANCEL_SECONDS = 1.0
+"""How long requests that were cancelled may take to clean up."""
 KEEP_ALIVE_SECONDS = 75
 """How long idle connections stay: longer than clients keep theirs, so that no call meets its end.
 """
@@ -60,10 +62,13 @@ class Server(uvicorn.Server):
         deadline = clock.monotonic() + self._grace_seconds
         while (state.connections or state.tasks) and clock.monotonic() < deadline:
             await clock.sleep(TICK_SECONDS)
-        for task in state.tasks:
+        cancelled = list(state.tasks)
+        for task in cancelled:
             task.cancel()
         for connection in list(state.connections):
             connection.transport.close()
+        if cancelled:
+            await asyncio.wait(cancelled, timeout=CANCEL_SECONDS)
 
 
 @contextlib.asynccontextmanager

@@ -11,6 +11,8 @@ from meshd.domain.spec import CallSettings, JsonValue, NeedSpec
 from meshd.errors import ArgumentsRejected, ResultRejected
 from meshd.plan.model import Binding
 
+OUTPUT_SCHEMA: dict[str, JsonValue] = {"type": "object", "properties": {"result": {}}}
+
 
 async def turn() -> None:
     """Let everything else that is ready on the event loop run once."""
@@ -63,7 +65,11 @@ class FakeBody:
     def __init__(self, function: Callable[..., Any], mode: Mode = Mode.SYNC, **more: Any) -> None:
         self._function = function
         self.signature = ToolSignature(
-            description="", input_schema={"properties": {}}, output_schema={}, mode=mode, **more
+            description="",
+            input_schema={"type": "object", "properties": {}},
+            output_schema=None if more.get("mcp_content") else OUTPUT_SCHEMA,
+            mode=mode,
+            **more,
         )
 
     def validate(self, arguments: Mapping[str, JsonValue]) -> dict[str, Any]:

@@ -115,6 +115,7 @@ async def test_results(result: dict[str, Any], value: object) -> None:
         ({"content": [{"type": "text", "text": "[1, 2]"}]}, [1, 2]),
         ({"content": [{"type": "text", "text": "{x"}]}, "{x"),
         ({"content": [{"type": "image", "data": ""}]}, [{"type": "image", "data": ""}]),
+        ({"content": ["shapeless"]}, ["shapeless"]),
         ({"content": [{"text": "a"}, {"text": "b"}]}, [{"text": "a"}, {"text": "b"}]),
         ({"structuredContent": {"result": "123"}, "_meta": WRAPPED}, "123"),
     ],
@@ -139,6 +140,17 @@ async def test_an_older_server_that_fails_is_remembered_too() -> None:
             with pytest.raises(ToolFailed):
                 await client.call(url, "tool", {})
     assert len(server.headers) == 3
+
+
+async def test_an_older_server_that_refuses_for_another_reason_is_asked_once() -> None:
+    def answer(_: Any) -> web.Response:
+        return plain({"error": {"code": -32600, "message": "no session"}}, 400)
+
+    server = Server(answer)
+    async with serving(server) as url, McpClient() as client:
+        with pytest.raises(CallError, match="no session"):
+            await client.call(url, "tool", {})
+    assert len(server.headers) == 1
 
 
 async def test_a_server_that_became_newer_is_spoken_to_in_the_new_form_again() -> None:
@@ -171,12 +183,15 @@ async def test_who_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
 async def test_a_stream_of_events_with_progress() -> None:
     progress = {"method": "notifications/progress", "params": {"progress": 1, "message": "half"}}
     wordless = {"method": "notifications/progress", "params": {"progress": 2}}
+    shapeless = {"method": "notifications/progress", "params": [3]}
     other = {"method": "notifications/message", "params": {"data": "log"}}
     seen: list[str] = []
 
     def answer(request: dict[str, Any]) -> web.Response:
         assert request["params"]["_meta"]["progressToken"] == request["id"]
-        return stream(progress, wordless, other, result_of(request, structuredContent={"a": 2}))
+        return stream(
+            progress, wordless, shapeless, other, result_of(request, structuredContent={"a": 2})
+        )
 
     assert await call(answer, on_progress=seen.append) == {"a": 2}
     assert seen == ["half"]

@@ -1,19 +1,25 @@
 """Answers of resources and prompts, and errors that users who know FastMCP raise."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from fastmcp import Client, FastMCP
 from fastmcp.exceptions import PromptError, ResourceError, ToolError
+from fastmcp.tools.base import InputRequiredToolResult
 from mcp.shared.exceptions import MCPError
+from mcp_types import InputRequiredResult, TextContent
 from pydantic import BaseModel
 
 from meshd.domain.signature import Mode
-from meshd.errors import ToolFailed
+from meshd.domain.spec import ToolSpec
+from meshd.errors import ArgumentsRejected, ToolFailed, Unavailable
+from meshd.plan.model import ToolPlan
 from meshd.runtime import components
-from meshd.runtime.components import MeshPrompt, MeshResource, json_text
+from meshd.runtime.components import MeshPrompt, MeshResource, MeshTool, json_text
 from meshd.runtime.offer import Offer, RunningOffer
+from meshd.runtime.tool import RunningTool
 from meshd.runtime.workers import Workers
 from tests.runtime.fakes import FakeBody
 
@@ -117,3 +123,81 @@ def test_content_as_it_is() -> None:
     assert not components.is_content([Content(), 1])
     assert components.is_message([Content(), "text"])
     assert not components.is_message([1])
+
+
+def tool_of(function: Callable[..., Any], mode: Mode = Mode.SYNC, **more: Any) -> MeshTool:
+    body = FakeBody(function, mode, **more)
+    spec = ToolSpec(callable="m:tool", name="tool")
+    running = RunningTool("here", "tool", body, {}, Workers())
+    return MeshTool.of(running, ToolPlan(spec=spec, signature=body.signature))
+
+
+async def called(tool: MeshTool, **more: Any) -> Any:
+    server: FastMCP[Any] = FastMCP("here")
+    server.add_tool(tool)
+    async with Client(server) as client:
+        return await client.call_tool("tool", {}, **more)
+
+
+async def test_a_result_that_is_mcp_content_is_sent_as_it_is() -> None:
+    content = TextContent(type="text", text="as it is")
+    result = await called(tool_of(lambda: content, mcp_content=True))
+    assert result.content == [content]
+
+
+async def test_chunks_that_are_no_text_are_reported_as_json() -> None:
+    seen: list[tuple[float, str | None]] = []
+
+    async def on_progress(progress: float, _: float | None, message: str | None) -> None:
+        seen.append((progress, message))
+
+    def chunks() -> Any:
+        yield {"a": 1}
+        yield "text"
+
+    result = await called(tool_of(chunks, Mode.GENERATOR), progress_handler=on_progress)
+    assert result.data == [{"a": 1}, "text"]
+    assert seen == [(1, '{"a":1}'), (2, "text")]
+
+
+async def test_a_tool_may_ask_its_client_for_input() -> None:
+    asked = InputRequiredResult(request_state="later")
+    answer = await tool_of(lambda: asked).run({})
+    assert isinstance(answer, InputRequiredToolResult)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(ArgumentsRejected("no"), ArgumentsRejected), (Unavailable("gone"), ToolFailed)],
+)
+async def test_errors_of_calls_that_an_offer_raises(
+    error: Exception, kind: type[Exception]
+) -> None:
+    async def fail() -> None:
+        raise error
+
+    with pytest.raises(kind):
+        await offered(fail, Mode.ASYNC).read({}, {})
+
+
+async def test_an_offer_that_is_cancelled_is_no_failure() -> None:
+    started = asyncio.Event()
+
+    async def wait() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    reading = asyncio.ensure_future(offered(wait, Mode.ASYNC).read({}, {}))
+    await started.wait()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+
+async def test_a_result_of_nothing_has_no_text() -> None:
+    assert (await called(tool_of(lambda: None))).content == []
+
+
+async def test_a_resource_says_of_what_kind_it_is() -> None:
+    offer = Offer(body=FakeBody(str), name="page", uri="some://page", mime_type="image/png")
+    assert MeshResource.of(RunningOffer("here", offer, Workers())).mime_type == "image/png"

@@ -143,7 +143,9 @@ async def test_upstreams_share_one_deadline() -> None:
     second = FakeUpstream(seconds=4, provider="second.thing")
     edge = Edge(binding(timeout_seconds=0.01), None, dump, SystemClock())
     edge.wire((first, second))
-    with pytest.raises(CallTimedOut, match=r"`second.thing` did not answer within 0.01 s") as caught:
+    with pytest.raises(
+        CallTimedOut, match=r"`second.thing` did not answer within 0.01 s"
+    ) as caught:
         await edge.call({})
     assert caught.value.attempts == 2
 

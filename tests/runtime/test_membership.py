@@ -20,7 +20,7 @@ from meshd.runtime.registry_client import Standing
 from meshd.runtime.upstreams import HttpUpstream, InProcessUpstream
 from meshd.runtime.workers import Workers
 from tests.runtime.fakes import FakeBody, FakeClock, settle
-from tests.runtime.servers import plain, result_of, serving
+from tests.runtime.servers import free_endpoint, plain, result_of, serving
 
 SLOT: Slot = ("tool", "other")
 INTERVAL = 5.0
@@ -85,12 +85,13 @@ class Member:
         self.agent = running("here", self.clock)
         self.other = running("beside", self.clock)
         self.told: list[tuple[EdgeState, ...]] = []
+        self.client = McpClient()
         identity = Identity(
             instance="here-1", incarnation=1, endpoint="http://h:9", interval_seconds=INTERVAL
         )
         local = {"here-1": self.agent, "beside-1": self.other}
         self.membership = Membership(
-            self.agent, identity, McpClient(), local, self.told.append, self.clock
+            self.agent, identity, self.client, local, self.told.append, self.clock
         )
 
     @property
@@ -254,8 +255,7 @@ async def test_upstreams_of_both_kinds_answer(member: Member) -> None:
     async def handler(request: Any) -> Any:
         return plain(result_of(await request.json(), structuredContent={"a": 2}))
 
-    async with serving(handler) as url, McpClient() as client:
-        member.membership._client = client
+    async with serving(handler) as url, member.client:
         member.membership.apply(answer(ref("far-1", url), ref("beside-1")))
         elsewhere, beside = member.upstreams
         assert await elsewhere.call({"a": 1}) == {"a": 2}
@@ -266,6 +266,6 @@ async def test_upstreams_of_both_kinds_answer(member: Member) -> None:
 
 async def test_a_provider_that_is_gone_gives_way_to_the_next(member: Member) -> None:
     member.other.edges[SLOT].wire(())
-    member.membership.apply(answer(ref("far-1", "http://127.0.0.1:1"), ref("beside-1")))
-    assert await member.agent.edges[SLOT].call({"a": 1}) == {"a": 1}
-    await member.membership._client.close()
+    async with member.client:
+        member.membership.apply(answer(ref("far-1", free_endpoint()), ref("beside-1")))
+        assert await member.agent.edges[SLOT].call({"a": 1}) == {"a": 1}

@@ -1,13 +1,16 @@
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from fastmcp import Context
+from fastmcp import Client, Context
+from fastmcp.exceptions import ToolError
+from mcp_types import InputRequiredResult, TextContent
 
 from meshd.domain.signature import Mode
 from meshd.domain.spec import ToolSpec
 from meshd.errors import ArgumentsRejected, ToolFailed
 from meshd.plan.model import AgentPlan, ToolPlan
+from meshd.runtime.offer import Offer, RunningOffer
 from meshd.runtime.server import AgentServer
 from meshd.runtime.tool import RunningTool
 from meshd.runtime.workers import Workers
@@ -52,3 +55,50 @@ async def test_what_it_raises_reaches_the_consumer() -> None:
     server, tool = served(fail, context_parameters=("context",))
     with pytest.raises(ToolFailed, match=r"^LookupError: Context$"):
         await server.caller(tool)({})
+
+
+async def test_mcp_content_reaches_the_consumer_as_json() -> None:
+    async def content() -> Any:
+        return TextContent(type="text", text="as it is")
+
+    server, tool = served(content, mcp_content=True)
+    [block] = cast("list[dict[str, Any]]", await server.caller(tool)({}))
+    assert (block["type"], block["text"]) == ("text", "as it is")
+
+
+async def test_an_error_of_fastmcp_that_it_raises_reaches_the_consumer() -> None:
+    async def fail(context: Context) -> None:
+        raise ToolError(f"not in {context.fastmcp.name}")
+
+    server, tool = served(fail, context_parameters=("context",))
+    with pytest.raises(ToolFailed, match="not in here"):
+        await server.caller(tool)({})
+
+
+async def test_a_tool_that_asks_for_input_fails_between_agents() -> None:
+    async def ask(context: Context) -> Any:
+        return InputRequiredResult(request_state=context.fastmcp.name)
+
+    server, tool = served(ask, context_parameters=("context",))
+    with pytest.raises(ToolFailed, match="which only a client can give"):
+        await server.caller(tool)({})
+
+
+def any_text(**_: str) -> str:
+    return "text"
+
+
+async def test_resources_and_prompts_are_offered_by_their_kind() -> None:
+    body = FakeBody(any_text)
+    offers = [
+        RunningOffer("here", Offer(body=body, name=name, uri=uri), Workers())
+        for name, uri in [("page", "some://page"), ("pages", "some://pages/{name}")]
+    ]
+    prompt = RunningOffer("here", Offer(body=body, name="ask"), Workers())
+    server = AgentServer(AgentPlan(name="here"), {}, offers, [prompt])
+    async with Client(server._server) as client:  # pyright: ignore[reportPrivateUsage]
+        assert [one.name for one in await client.list_resources()] == ["page"]
+        assert [one.name for one in await client.list_resource_templates()] == ["pages"]
+        assert [one.name for one in await client.list_prompts()] == ["ask"]
+        [content] = await client.read_resource("some://pages/one")
+        assert content.model_dump()["text"] == "text"

@@ -269,7 +269,10 @@ async def test_what_agents_of_mcp_mesh_add_for_themselves_is_no_argument() -> No
 
 
 async def test_unless_the_tool_says_that_it_has_such_a_parameter() -> None:
-    body = FakeBody(lambda _trace_id: _trace_id)
+    def traced(_trace_id: str) -> str:
+        return _trace_id
+
+    body = FakeBody(traced)
     properties = {"_trace_id": {"type": "string"}}
     body.signature = replace(body.signature, input_schema={"properties": properties})
     tool = RunningTool("here", "tool", body, {}, Workers())
@@ -296,7 +299,7 @@ async def test_a_tool_waits_for_the_first_wiring_of_its_needs_and_later_no_more(
 async def test_a_required_need_that_is_not_wired_in_time_is_an_error() -> None:
     edge = Edge(binding(required=True), None, dump, SystemClock(), settle_seconds=0.01)
     tool = running(is_none, Mode.SYNC, {"other": edge})
-    with pytest.raises(Unavailable, match="nothing in the mesh provides now$"):
+    with pytest.raises(Unavailable, match=r"nothing in the mesh provides now$"):
         await tool.call({})
 
 
@@ -304,8 +307,8 @@ async def test_a_result_of_a_nested_call_that_does_not_fit_is_the_consumers_fail
     async def consumer(other: Any) -> None:
         await other(number=1)
 
-    edge = edge_to(running(double))
-    edge.wire(edge.upstreams)
-    edge._expected = TypeAdapter(list[int])
+    provider = running(double)
+    edge = Edge(binding(), TypeAdapter(list[int]), dump, SystemClock())
+    edge.wire((InProcessUpstream(provider.provider, provider.call),))
     with pytest.raises(ToolFailed, match=r"^`here.tool` failed: `here.tool` answered what"):
         await running(consumer, Mode.ASYNC, {"other": edge}).call({})

@@ -208,3 +208,64 @@ async def test_what_a_sync_generator_raises_reaches_the_consumer_after_its_chunk
     with pytest.raises(LookupError, match="no more"):
         await anext(stream)
     workers.close()
+
+
+async def test_closed_workers_start_nothing_and_keep_no_place() -> None:
+    workers = Workers(limit=1)
+    workers.close()
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="shutdown"):
+            await workers.run(lambda: None)
+
+
+def test_a_callable_may_outlive_the_event_loop() -> None:
+    go_on = threading.Event()
+    thread: list[threading.Thread] = []
+
+    async def leave_behind() -> None:
+        workers = Workers()
+
+        def work() -> None:
+            thread.append(threading.current_thread())
+            go_on.wait(4)
+
+        running = asyncio.ensure_future(workers.run(work))
+        while not thread:
+            await turn()
+        running.cancel()
+        workers.close()
+
+    asyncio.run(leave_behind())
+    go_on.set()
+    thread[0].join(4)
+    assert not thread[0].is_alive()
+
+
+async def test_what_a_nested_call_raises_reaches_the_callable() -> None:
+    workers = Workers()
+
+    async def fail() -> None:
+        raise LookupError("gone")
+
+    def nest() -> str:
+        with pytest.raises(LookupError, match="gone"):
+            workers.wait_for(fail())
+        return "caught"
+
+    assert await workers.run(nest) == "caught"
+    workers.close()
+
+
+async def test_a_nested_call_that_is_cancelled_is_an_error_for_the_callable() -> None:
+    workers = Workers()
+
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    def nest() -> str:
+        with pytest.raises(CallError, match="the call was cancelled"):
+            workers.wait_for(cancelled())
+        return "caught"
+
+    assert await workers.run(nest) == "caught"
+    workers.close()
