@@ -23,7 +23,7 @@ time.sleep(60)
 
 
 async def test_a_tree_is_killed_with_its_sessions() -> None:
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: ASYNC220  (it starts, and no more)
         [sys.executable, "-c", TREE], stdout=subprocess.PIPE, text=True
     ) as parent:
         assert parent.stdout is not None
