@@ -1,5 +1,7 @@
 """The fork server's side of the conversation."""
 
+# pyright: reportPrivateUsage=false
+
 import json
 import os
 import signal
@@ -9,6 +11,10 @@ import sys
 import pytest
 
 from meshd.daemon import fork_server
+
+
+def nothing(*_: object) -> None:
+    """Instead of what would change the process of the tests."""
 
 
 def test_requests_are_answered_until_the_daemon_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,8 +76,8 @@ def test_it_is_ready_when_it_has_imported_and_kills_what_it_guards(
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     monkeypatch.setattr(fork_server, "_preload", lambda: None)
     monkeypatch.setattr(fork_server, "kill_trees", killed.append)
-    monkeypatch.setattr(fork_server, "set_process_name", lambda _: None)
-    monkeypatch.setattr(os, "setpgid", lambda *_: None)
+    monkeypatch.setattr(fork_server, "set_process_name", nothing)
+    monkeypatch.setattr(os, "setpgid", nothing)
     monkeypatch.setattr(sys, "argv", ["fork_server", str(theirs.detach()), "99"])
     before = signal.getsignal(signal.SIGINT)
     with ours:

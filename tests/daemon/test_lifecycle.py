@@ -3,6 +3,8 @@
 Most tests share one mesh, and leave it as they found it.
 """
 
+# pyright: reportPrivateUsage=false
+
 import asyncio
 import contextlib
 import os
@@ -430,13 +432,18 @@ async def test_a_package_named_like_one_of_ours_is_a_clear_error(mesh: Mesh) -> 
 
 
 async def test_agents_move_between_processes(mesh: Mesh) -> None:
+    before = mesh.pids()
     mesh.project.agent("right", "probe:pid", more="process: solo")
     outcome = await mesh.reload()
     assert (outcome["result"], outcome["diagnostics"]) == ("applied", [])
     pids = mesh.pids()
     assert pids["left-1"] != pids["right-1"]
-    assert await mesh.call("left-1", "pid") == pids["left-1"]
-    assert await mesh.call("right-1", "pid") == pids["right-1"]
+    for name in ("left-1", "right-1"):
+        await mesh.until(lambda: not is_alive(before[name]))  # noqa: B023  (it is awaited here)
+        assert (
+            await mesh.running.client.call(mesh.instance(name)["endpoint"], "pid", {})
+            == (pids[name])
+        )
 
 
 async def test_two_reloads_at_once_take_turns(mesh: Mesh) -> None:

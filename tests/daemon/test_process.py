@@ -1,5 +1,7 @@
 """What a process of the mesh does with its job, from its first byte to its end."""
 
+# pyright: reportPrivateUsage=false
+
 import asyncio
 import atexit
 import gc
@@ -55,13 +57,17 @@ def end(status: int) -> None:
     raise Ended(status)
 
 
+def is_parent(daemon: int) -> bool:
+    return daemon == os.getppid()
+
+
 @pytest.fixture(autouse=True)
 def _as_before(monkeypatch: pytest.MonkeyPatch) -> Generator[None, None, None]:
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delitem(sys.modules, "sample_of_daemon", raising=False)
     monkeypatch.setattr(os, "_exit", end)
     monkeypatch.setattr(atexit, "_run_exitfuncs", lambda: None)
-    monkeypatch.setattr(process, "die_with", lambda daemon: daemon == os.getppid())
+    monkeypatch.setattr(process, "die_with", is_parent)
     with meshes.same_process_afterwards():
         yield
     gc.collect()

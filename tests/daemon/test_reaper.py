@@ -1,5 +1,7 @@
 """How children ended, also before anybody asked."""
 
+# pyright: reportPrivateUsage=false
+
 import asyncio
 import os
 import signal

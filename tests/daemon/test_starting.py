@@ -1,5 +1,7 @@
 """Daemons that do not come up, or are told to end at an awkward time."""
 
+# pyright: reportPrivateUsage=false
+
 import asyncio
 import os
 import signal
