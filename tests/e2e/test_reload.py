@@ -165,10 +165,10 @@ def test_a_link_that_is_swapped_is_a_change(tmp_path: Path) -> None:
         (project / "..new").symlink_to(second.name)
         (project / "..new").replace(project / "..data")
 
-        def version() -> str:
+        def running_version() -> str:
             return next(a["version"] for a in mesh.view()["agents"] if a["name"] == "prices")
 
-        until(lambda: version() == "2.0.0", 15, mesh.output)
+        until(lambda: running_version() == "2.0.0", 15, mesh.output)
 
 
 def test_sighup_reloads(tmp_path: Path) -> None:
