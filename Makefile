@@ -55,7 +55,7 @@ soak: install-dev ## run the long tests (minutes)
 	@$(BIN)/pytest -m soak --hypothesis-profile=explore
 
 bench: install-dev ## measure, and print the figures of docs/performance/
-	@for script in tests/benchmarks/*.py; do echo "--- $$script"; $(BIN)/python $$script; done
+	@for script in tests/benchmarks/*.py; do echo "--- $$script"; PYTHONPATH=. $(BIN)/python $$script; done
 
 docs: install-dev ## write schemas/ and docs/reference/ from the code
 	@$(BIN)/python -m tests.tools.generate
