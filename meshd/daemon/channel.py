@@ -6,6 +6,7 @@ an event loop; from then on both sides are on one.
 
 import array
 import asyncio
+import json
 import pickle
 import socket
 import struct
@@ -13,8 +14,6 @@ from collections.abc import Mapping
 from io import BytesIO
 from types import MappingProxyType
 from typing import Any, cast
-
-import orjson
 
 from meshd.daemon.messages import Job, Order, Report
 from meshd.plan.codec import decode, encode
@@ -61,7 +60,7 @@ def receive_job(channel: socket.socket) -> Job:
 
 def send_report(channel: socket.socket, report: Report) -> None:
     """Send one message, on a blocking socket."""
-    channel.sendall(_frame(orjson.dumps(encode(Report, report))))
+    channel.sendall(_frame(_json(Report, report)))
 
 
 class _Channel:
@@ -101,7 +100,7 @@ class DaemonEnd(_Channel):
 
     async def order(self, order: Order) -> None:
         """Send an order."""
-        await self._send(orjson.dumps(encode(Order, order)))
+        await self._send(_json(Order, order))
 
     async def report(self) -> Report:
         """Receive the next message; what cannot be read ends the conversation."""
@@ -117,7 +116,7 @@ class ProcessEnd(_Channel):
 
     async def report(self, report: Report) -> None:
         """Send one message."""
-        await self._send(orjson.dumps(encode(Report, report)))
+        await self._send(_json(Report, report))
 
 
 async def daemon_end(channel: socket.socket) -> DaemonEnd:
@@ -154,9 +153,14 @@ def _pickled(job: Job) -> bytes:
     return data.getvalue()
 
 
+def _json(kind: Any, message: Any) -> bytes:
+    # Python's own JSON, which writes every text that Python has, lone surrogates too.
+    return json.dumps(encode(kind, message)).encode()
+
+
 def _decoded(kind: Any, data: bytes) -> Any:
     try:
-        return decode(kind, orjson.loads(data))
+        return decode(kind, json.loads(data))
     except ValueError as error:
         raise Closed from error
 

@@ -30,7 +30,7 @@ from meshd.domain.spec import AgentSpec
 
 SPAN = Span("a.yaml", 3, 5, 9)
 SIGNATURE = ToolSignature(
-    description="Adds", input_schema={"type": "object"}, output_schema=None, mode=Mode.ASYNC
+    description="Adds \udc80", input_schema={"type": "object"}, output_schema=None, mode=Mode.ASYNC
 )
 
 
