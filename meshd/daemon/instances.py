@@ -159,8 +159,8 @@ class Instances:
         agent = self._agents[post.instance]
         member = Membership(agent, identity, client, self._agents, wired, self._clock)
         callbacks = Callbacks(member.describe, member.read, member.apply, stands)
-        # No secret depends on the jitter.
-        return Heartbeat(identity, registry, callbacks, self._clock, random.Random())  # noqa: S311
+        rng = random.Random()  # noqa: S311  (no secret depends on the jitter)
+        return Heartbeat(identity, registry, callbacks, self._clock, rng, starts_with_others=True)
 
     async def _stop_beating(self) -> None:
         for task in self._beating:

@@ -54,15 +54,20 @@ def mesh_view(
 
 
 def is_wired(plan: Plan, view: dict[str, Any]) -> bool:
-    """Say whether every need that the plan has a provider for is resolved in the mesh as viewed."""
-    planned = {(b.consumer, b.tool, b.parameter) for b in plan.bindings if b.providers}
-    return all(
-        need["status"] == "resolved"
+    """Say whether every need has the best provider that the plan knows, in the mesh as viewed."""
+    best = {
+        (binding.consumer, binding.tool, binding.parameter): binding.providers[0].agent
+        for binding in plan.bindings
+        if binding.providers
+    }
+    wired = {
+        (agent_key(agent["name"], agent["namespace"]), need["tool"], need["parameter"]): {
+            provider["agent"] for provider in need["providers"] if need["status"] == "resolved"
+        }
         for agent in view["agents"]
         for need in agent["needs"]
-        if (agent_key(agent["name"], agent["namespace"]), need["tool"], need["parameter"])
-        in planned
-    )
+    }
+    return all(provider in wired.get(slot, ()) for slot, provider in best.items())
 
 
 def status_view(

@@ -85,7 +85,10 @@ class Heartbeat:
         callbacks: Callbacks,
         clock: Clock,
         rng: random.Random,
+        *,
+        starts_with_others: bool = False,
     ) -> None:
+        """Say with `starts_with_others` that better providers may come just after the first."""
         self.state: RegistryState | None = None
         self._identity = identity
         self._client = client
@@ -96,8 +99,9 @@ class Heartbeat:
         self._was_forgotten = False
         self._is_first = True
         self._failures = 0
+        self._is_settling = starts_with_others
         self._eager_seconds: float | None = None
-        """The pause before the next question while needs are unresolved; None otherwise."""
+        """The pause before the next question while needs are unresolved, or yet settle."""
         self._wanted = asyncio.Event()
         self._speaking = asyncio.Lock()
 
@@ -162,7 +166,8 @@ class Heartbeat:
         self._is("connected")
         is_believed = self._callbacks.apply(replace(answer, was_forgotten=self._was_forgotten))
         self._was_forgotten = False
-        if all(answer.wiring.values()):
+        self._is_settling &= bool(answer.wiring)
+        if all(answer.wiring.values()) and not self._is_settling:
             self._eager_seconds = None
         elif self._eager_seconds is None:
             self._eager_seconds = FIRST_EAGER_SECONDS
@@ -180,6 +185,8 @@ class Heartbeat:
     def _next_pause(self) -> float:
         self._failures = 0
         interval = self._identity.interval_seconds
+        if self._is_settling and (self._eager_seconds or 0) >= interval:
+            self._is_settling, self._eager_seconds = False, None
         if self._eager_seconds is None or self._eager_seconds >= interval:
             return self._jittered(interval, _JITTER)
         pause, self._eager_seconds = self._eager_seconds, 2 * self._eager_seconds

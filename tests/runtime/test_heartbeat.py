@@ -90,7 +90,7 @@ class Beating:
 
 @asynccontextmanager
 async def beating(
-    interval: float = 5.0, seed: int = 1, **more: Any
+    interval: float = 5.0, seed: int = 1, *, starts_with_others: bool = False, **more: Any
 ) -> AsyncGenerator[Beating, None]:
     clock = FakeClock()
     registry = FakeRegistry(clock, **more)
@@ -109,7 +109,10 @@ async def beating(
         instance="a-1", incarnation=7, endpoint="http://h:2", interval_seconds=interval
     )
     callbacks = Callbacks(lambda: {"agent_id": "a-1"}, read, apply, states.append)
-    heartbeat = Heartbeat(identity, registry, callbacks, clock, random.Random(seed))  # noqa: S311
+    rng = random.Random(seed)  # noqa: S311
+    heartbeat = Heartbeat(
+        identity, registry, callbacks, clock, rng, starts_with_others=starts_with_others
+    )
     task = asyncio.ensure_future(heartbeat.run())
     await settle()
     try:
@@ -167,6 +170,23 @@ async def test_eagerness_ends_when_all_is_resolved() -> None:
         one.registry.forget()
         await one.clock.pass_by(4)
         assert one.registry.kinds() == []
+
+
+async def test_who_starts_with_others_asks_eagerly_at_first() -> None:
+    async with beating(starts_with_others=True) as one:
+        await one.clock.pass_by(2)
+        assert one.registry.kinds() == ["POST", *["HEAD"] * 4]
+        await one.clock.pass_by(15)
+        one.registry.forget()
+        await one.clock.pass_by(20)
+        assert 3 <= len(one.registry.asked) <= 5
+
+
+async def test_who_needs_nothing_is_never_eager() -> None:
+    nothing = Answer({}, "nothing", is_meshd=True)
+    async with beating(answer=nothing, starts_with_others=True) as one:
+        await one.clock.pass_by(4)
+        assert one.registry.kinds() == ["POST"]
 
 
 async def test_a_registry_that_is_away_is_asked_ever_more_rarely_and_found_again_soon() -> None:
