@@ -201,6 +201,7 @@ def test_tools_that_could_only_serve_each_other_are_closed_and_name_the_cycle() 
     }
 
 
+@pytest.mark.timeout(30)  # seconds, on a machine that does other work
 def test_a_long_chain_needs_no_recursion() -> None:
     mesh = Mesh()
     for number in range(3000):
