@@ -4,7 +4,6 @@ There is no daemon: whoever started the process keeps it running, and tells it w
 is. Without one it serves alone.
 """
 
-import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -69,12 +68,14 @@ async def run_agent(
     stop = Stop()
     port = ports[agent.key]
     port.open()
-    with contextlib.closing(port):
-        async with signals(stop), instances.running({post.instance: [port.duplicate()]}):
-            view = {"id": post.instance, "endpoint": post.endpoint, "status": "ready"}
-            on_ready([view], warnings)
-            await stop.wished.wait()
-            await instances.drain("terminated")
+    # The only handle from now on, so that callers are refused when it is closed.
+    listener = port.duplicate()
+    port.close()
+    async with signals(stop), instances.running({post.instance: [listener]}):
+        view = {"id": post.instance, "endpoint": post.endpoint, "status": "ready"}
+        on_ready([view], warnings)
+        await stop.wished.wait()
+        await instances.drain("terminated")
     return stop.number
 
 

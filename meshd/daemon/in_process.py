@@ -166,6 +166,9 @@ async def run_in_process(
         )
         audience.begins(running)
         sockets = {name: [port.duplicate() for port in own] for name, own in listeners.items()}
+        for port in (port for own in listeners.values() for port in own):
+            # Who serves has the only handle, so that callers are refused when it is closed.
+            port.close()
         with stages.stage("serve"):
             await stack.enter_async_context(instances.running(sockets))
         with stages.stage("wire"):

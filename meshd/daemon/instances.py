@@ -15,7 +15,7 @@ from typing import Any
 from meshd.callables.agent import LoadedAgent
 from meshd.callables.failures import summary, users_traceback
 from meshd.clock import Clock
-from meshd.daemon.messages import EdgeView, Post, Registered, Report, Wired
+from meshd.daemon.messages import EdgeView, Post, Registered, Report, Wired, Withdrawn
 from meshd.daemon.stages import Stages
 from meshd.daemon.wiring import edges_of, parts_of, plan_of
 from meshd.diagnostics.model import Diagnostic
@@ -110,7 +110,10 @@ class Instances:
             async with asyncio.timeout(LEAVE_SECONDS):
                 await asyncio.gather(*(beat.leave(reason) for beat in self._heartbeats))
         # Together, so that one slow request does not use up the grace time of all agents.
-        await asyncio.gather(*(agent.drain() for agent in self._agents.values()))
+        drains = [asyncio.ensure_future(agent.drain()) for agent in self._agents.values()]
+        await self._clock.sleep(0)  # each closes its sockets first
+        self._report(Withdrawn(reason=reason))
+        await asyncio.gather(*drains)
 
     def _built(self, post: Post, edges: Any, workers: Workers) -> RunningAgent:
         loaded = self._loaded[post.agent.key]

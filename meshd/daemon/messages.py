@@ -154,4 +154,11 @@ class Registered:
     reason: str = ""
 
 
-Report = Loaded | Refused | Ready | Wired | Registered
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """The process listens no more, and finishes the calls that it has; `reason` is why."""
+
+    reason: str = ""
+
+
+Report = Loaded | Refused | Ready | Wired | Registered | Withdrawn

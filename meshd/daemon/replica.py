@@ -15,6 +15,7 @@ from meshd.daemon.messages import (
     Registered,
     Report,
     Wired,
+    Withdrawn,
 )
 from meshd.daemon.ports import Port
 from meshd.daemon.spawner import Child
@@ -47,6 +48,8 @@ class Run:
     ready_at: float = 0.0
     edges: dict[str, tuple[EdgeView, ...]] = field(default_factory=dict[str, tuple[EdgeView, ...]])
     registered: dict[str, Registered] = field(default_factory=dict[str, Registered])
+    is_last: bool = False
+    """Whether nothing takes its place when it ends."""
     problem: str = ""
     stages: Mapping[str, float] = field(default_factory=dict[str, float])
     """The steps of its start with their times in seconds."""
@@ -65,6 +68,11 @@ class Run:
                 self.edges[report.instance] = report.edges
             case Registered():
                 self.registered[report.instance] = report
+            case Withdrawn():
+                if self.is_last:
+                    # Else callers would wait in a queue that nobody serves any more.
+                    for port in self.ports.values():
+                        port.shut()
 
     def fail(self, error: Exception) -> None:
         """Let whoever waits for the process know that it will not come so far."""

@@ -185,6 +185,7 @@ class Supervisor:
         replica.poked.set()
         self._hooks.changed()
         if replica.current is not None:
+            replica.current.is_last = True
             await self._retire(replica.current, reason)
             self._addresses.release(replica.current.ports, {})
         replica.current, replica.status = None, "stopped"

@@ -160,6 +160,11 @@ def test_stop_ends_it_and_says_so_only_when_it_has_ended(tmp_path: Path) -> None
         kill(mesh)
 
 
+def refuses(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
 class Napper:
     """A call that takes some seconds, made in a thread."""
 
@@ -187,13 +192,19 @@ class Napper:
         self._thread.join(20)
 
 
-def test_a_call_under_way_is_finished_before_the_end(tmp_path: Path) -> None:
-    mesh = start((project(tmp_path),), tmp_path)
+@pytest.mark.parametrize("options", [(), ("--in-process",)], ids=["processes", "in_process"])
+def test_a_call_under_way_is_finished_before_the_end(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    port = free_port()
+    mesh = start((project(tmp_path, port),), tmp_path, *options)
     try:
         wait_until_ready(mesh)
-        napper = Napper(mesh, tmp_path, 1.5)
+        napper = Napper(mesh, tmp_path, 3)
         napper.begin()
         mesh.signal(signal.SIGTERM)
+        until(lambda: refuses(port), 2)
+        assert napper.answer is None
         napper.end()
         mesh.ended()
 
