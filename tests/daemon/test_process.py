@@ -30,6 +30,7 @@ from meshd.daemon.messages import (
     RegistryJob,
     Report,
     Serve,
+    Withdrawn,
 )
 from meshd.domain.spec import AgentSpec
 from meshd.runtime.client import McpClient
@@ -127,7 +128,8 @@ async def until_drained(channel: DaemonEnd) -> list[Report]:
         await channel.order(Serve())
         await channel.order(Drain(reason="enough"))
         with pytest.raises(Closed):
-            await channel.report()
+            while True:
+                assert await channel.report() == Withdrawn(reason="enough")
     return said
 
 
@@ -146,7 +148,8 @@ def test_agents_are_loaded_served_and_drained(tmp_path: Path) -> None:
             )
         await channel.order(Drain(reason="enough"))
         with pytest.raises(Closed):
-            await channel.report()
+            while True:
+                assert await channel.report() == Withdrawn(reason="enough")
         return said
 
     status, said = done(job_of(tmp_path, meshes.weather(), port), bound, talk)
