@@ -4,6 +4,7 @@
 
 import asyncio
 import atexit
+import contextlib
 import gc
 import os
 import signal
@@ -119,6 +120,13 @@ def done(job: Job, bound: socket.socket, talk: Talk, daemon: int | None = None) 
     return caught.value.status, said
 
 
+async def until_closed(channel: DaemonEnd) -> None:
+    """Hear nothing but that the process listens no more, until it has ended."""
+    with contextlib.suppress(Closed):
+        while True:
+            assert await channel.report() == Withdrawn(reason="enough")
+
+
 async def until_drained(channel: DaemonEnd) -> list[Report]:
     said = [await channel.report()]
     if isinstance(said[0], Loaded):
@@ -127,9 +135,7 @@ async def until_drained(channel: DaemonEnd) -> list[Report]:
     if isinstance(said[-1], Ready):
         await channel.order(Serve())
         await channel.order(Drain(reason="enough"))
-        with pytest.raises(Closed):
-            while True:
-                assert await channel.report() == Withdrawn(reason="enough")
+        await until_closed(channel)
     return said
 
 
@@ -147,9 +153,7 @@ def test_agents_are_loaded_served_and_drained(tmp_path: Path) -> None:
                 await client.call(f"http://127.0.0.1:{port}", "forecast", {"city": "Oslo"})
             )
         await channel.order(Drain(reason="enough"))
-        with pytest.raises(Closed):
-            while True:
-                assert await channel.report() == Withdrawn(reason="enough")
+        await until_closed(channel)
         return said
 
     status, said = done(job_of(tmp_path, meshes.weather(), port), bound, talk)
