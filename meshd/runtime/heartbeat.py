@@ -22,6 +22,8 @@ from meshd.runtime.registry_client import Standing
 
 FIRST_EAGER_SECONDS = 0.1
 FIRST_BACK_OFF_SECONDS = 1.0
+LONGEST_FOREIGN_SECONDS = 5.0
+"""The interval at which MCP Mesh's registry, which knows no other, expects its agents."""
 _LONGEST_BACK_OFF = 1.5
 """In intervals: so long may a registry that is back be without an instance."""
 _JITTER = 0.1
@@ -91,6 +93,7 @@ class Heartbeat:
         """Say with `starts_with_others` that better providers may come just after the first."""
         self.state: RegistryState | None = None
         self._identity = identity
+        self._interval_seconds = identity.interval_seconds
         self._client = client
         self._callbacks = callbacks
         self._clock = clock
@@ -163,6 +166,7 @@ class Heartbeat:
             self._is_first = False
             answer = await self._full()
         self._is_first = False
+        self._interval_seconds = self._interval_with(answer)
         self._is("connected")
         is_believed = self._callbacks.apply(replace(answer, was_forgotten=self._was_forgotten))
         self._was_forgotten = False
@@ -172,6 +176,11 @@ class Heartbeat:
         elif self._eager_seconds is None:
             self._eager_seconds = FIRST_EAGER_SECONDS
         return is_believed
+
+    def _interval_with(self, answer: Answer) -> float:
+        """Return the interval that keeps the lease: only meshd's registry learns of another."""
+        own = self._identity.interval_seconds
+        return own if answer.is_meshd else min(own, LONGEST_FOREIGN_SECONDS)
 
     async def _full(self) -> Answer:
         body = self._callbacks.describe()
@@ -184,7 +193,7 @@ class Heartbeat:
 
     def _next_pause(self) -> float:
         self._failures = 0
-        interval = self._identity.interval_seconds
+        interval = self._interval_seconds
         if self._is_settling and (self._eager_seconds or 0) >= interval:
             self._is_settling, self._eager_seconds = False, None
         if self._eager_seconds is None or self._eager_seconds >= interval:
@@ -194,9 +203,7 @@ class Heartbeat:
 
     def _failed(self, status: Literal["away", "refused"], reason: str) -> float:
         self._is(status, reason)
-        longest = max(
-            _LONGEST_BACK_OFF * self._identity.interval_seconds, 2 * FIRST_BACK_OFF_SECONDS
-        )
+        longest = max(_LONGEST_BACK_OFF * self._interval_seconds, 2 * FIRST_BACK_OFF_SECONDS)
         pause = min(FIRST_BACK_OFF_SECONDS * 2**self._failures, longest)
         self._failures = min(self._failures + 1, 10)
         # From half of it on, so that those who failed together come back apart.

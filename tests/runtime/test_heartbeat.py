@@ -331,6 +331,20 @@ async def test_a_foreign_registry_has_news_once_after_a_new_start() -> None:
         assert [answer.was_forgotten for answer in one.applied] == [False, False]
 
 
+@pytest.mark.parametrize(
+    ("interval", "is_meshd", "longest"), [(30.0, True, 33.0), (30.0, False, 5.5), (2.0, False, 2.2)]
+)
+async def test_a_foreign_registry_hears_from_it_before_it_gives_it_up(
+    interval: float, is_meshd: bool, longest: float
+) -> None:
+    answer = Answer({SLOT: (PROVIDER,)}, "resolved", is_meshd=is_meshd)
+    async with beating(interval=interval, answer=answer) as one:
+        await one.clock.pass_by(200)
+        times = [at for what, at in one.registry.asked if what == "HEAD"]
+        pauses = [after - before for before, after in itertools.pairwise(times)]
+        assert 0.8 * longest < max(pauses) <= longest
+
+
 async def test_a_foreign_registry_that_fails_in_between_is_not_left_twice() -> None:
     foreign = Answer({SLOT: (PROVIDER,)}, "resolved", is_meshd=False)
     async with beating(answer=foreign, fails_from=2) as one:
