@@ -7,6 +7,7 @@ went, the fork server kills what the daemon has left, and ends.
 Run as `python -m meshd.daemon.fork_server SOCKET DAEMON`; the socket keeps messages apart.
 """
 
+import atexit
 import contextlib
 import gc
 import json
@@ -16,7 +17,7 @@ import socket
 import sys
 from typing import NoReturn
 
-from meshd.daemon.linux import kill_trees, set_process_name
+from meshd.daemon.linux import descendants, kill_trees, set_process_name
 
 MAX_MESSAGE_BYTES = 65_536
 
@@ -107,7 +108,14 @@ def _become(descriptors: list[int], name: str, daemon: int) -> NoReturn:
     os.close(nothing)
     os.close(output)
     sys.argv = ["meshd", name]
+    # Runs last, whatever the end is: a daemon that dies takes its threads down one by one, and the
+    # first already sends this process a SIGTERM that looks like any other.
+    atexit.register(_end_what_it_started)
     run(socket.socket(fileno=channel), daemon)
+
+
+def _end_what_it_started() -> None:
+    kill_trees(descendants([os.getpid()]))
 
 
 if __name__ == "__main__":
