@@ -10,6 +10,7 @@ from meshd.cli.target import BadRequest, meant
 from meshd.cli.values import seconds
 from meshd.clock import SystemClock
 from meshd.daemon.client import AdminClient
+from meshd.daemon.linux import is_alive
 from meshd.domain.names import agent_key
 from meshd.errors import DaemonError
 
@@ -71,12 +72,3 @@ async def _ended(pid: int, timeout_seconds: float) -> bool:
             return False
         await clock.sleep(0.05)
     return True
-
-
-def is_alive(pid: int) -> bool:
-    """Say whether a process lives; one that has ended but was not waited for does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"

@@ -17,7 +17,7 @@ import socket
 import sys
 from typing import NoReturn
 
-from meshd.daemon.linux import descendants, kill_trees, set_process_name
+from meshd.daemon.linux import kill_descendants, kill_trees, set_process_name
 
 MAX_MESSAGE_BYTES = 65_536
 
@@ -110,12 +110,8 @@ def _become(descriptors: list[int], name: str, daemon: int) -> NoReturn:
     sys.argv = ["meshd", name]
     # Runs last, whatever the end is: a daemon that dies takes its threads down one by one, and the
     # first already sends this process a SIGTERM that looks like any other.
-    atexit.register(_end_what_it_started)
+    atexit.register(kill_descendants)
     run(socket.socket(fileno=channel), daemon)
-
-
-def _end_what_it_started() -> None:
-    kill_trees(descendants([os.getpid()]))
 
 
 if __name__ == "__main__":

@@ -12,11 +12,10 @@ from typing import Any
 
 from meshd.clock import Clock
 from meshd.daemon.addresses import Addresses, in_order
-from meshd.daemon.admin import admin_app
 from meshd.daemon.environment import environment_of
 from meshd.daemon.instances import Instances
 from meshd.daemon.lifecycle import (
-    ADMIN_GRACE_SECONDS,
+    administered,
     first_reading,
     registry_port,
     until_wired,
@@ -46,7 +45,6 @@ from meshd.domain.spec import AgentSpec, MeshSpec
 from meshd.errors import DaemonError, InvalidInput
 from meshd.plan.model import Plan
 from meshd.plan.processes import processes
-from meshd.runtime.http import serving as http_serving
 from meshd.settings import enter_environment
 
 
@@ -158,12 +156,7 @@ async def run_in_process(
             report=running.take,
             clock=clock,
         )
-        private = state.listen()
-        await stack.enter_async_context(
-            http_serving(
-                admin_app(running, stop), [private], clock, grace_seconds=ADMIN_GRACE_SECONDS
-            )
-        )
+        await stack.enter_async_context(administered(running, stop, state, clock))
         audience.begins(running)
         sockets = {name: [port.duplicate() for port in own] for name, own in listeners.items()}
         for port in (port for own in listeners.values() for port in own):

@@ -6,9 +6,11 @@ is on no call's path.
 
 import asyncio
 import contextlib
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from meshd.daemon.admin import admin_app
+from meshd.clock import Clock
+from meshd.daemon.admin import Administered, admin_app
 from meshd.daemon.daemon import Daemon, RegistryOfMesh
 from meshd.daemon.environment import common_environment, environment_of
 from meshd.daemon.generations import Generations
@@ -111,12 +113,7 @@ async def run_daemon(
             audience=audience,
             news=news,
         )
-        private = state.listen()
-        await stack.enter_async_context(
-            http_serving(
-                admin_app(daemon, stop), [private], clock, grace_seconds=ADMIN_GRACE_SECONDS
-            )
-        )
+        await stack.enter_async_context(administered(daemon, stop, state, clock))
         await stack.enter_async_context(supervisor.running())
         audience.begins(daemon)
         await stop.unless(_start(daemon, spawner, stages))
@@ -127,6 +124,14 @@ async def run_daemon(
         daemon.phase = "stopping"
         audience.changed()
     return stop.number
+
+
+def administered(
+    mesh: Administered, stop: Stop, state: StateDirectory, clock: Clock
+) -> AbstractAsyncContextManager[object]:
+    """Serve the admin API of a mesh while the block runs."""
+    app = admin_app(mesh, stop)
+    return http_serving(app, [state.listen()], clock, grace_seconds=ADMIN_GRACE_SECONDS)
 
 
 async def first_reading(source: Source, stages: Stages) -> tuple[MeshSpec, Reading]:

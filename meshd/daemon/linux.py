@@ -69,6 +69,11 @@ def kill_trees(roots: Iterable[int]) -> None:
                 os.killpg(process, signal.SIGKILL)
 
 
+def kill_descendants() -> None:
+    """Kill everything below this process, and the groups that these processes lead."""
+    kill_trees(descendants([os.getpid()]))
+
+
 def is_alive(process: int) -> bool:
     """Say whether a process lives; one that has ended but was not waited for does not."""
     fields = _status(process)

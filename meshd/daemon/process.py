@@ -28,7 +28,7 @@ from meshd.daemon.channel import (
     send_report,
 )
 from meshd.daemon.instances import Instances
-from meshd.daemon.linux import descendants, die_with, kill_trees
+from meshd.daemon.linux import die_with, kill_descendants
 from meshd.daemon.messages import (
     Drain,
     InstanceJob,
@@ -177,7 +177,7 @@ async def _told_to_end(end: ProcessEnd, daemon: int) -> str:
 
 def _end_with_daemon() -> NoReturn:
     """End at once, with all that this process has started: nobody is left to wait for it."""
-    kill_trees(descendants([os.getpid()]))
+    kill_descendants()
     os._exit(_REFUSED)
 
 

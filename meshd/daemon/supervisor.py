@@ -163,13 +163,7 @@ class Supervisor:
         """Start a replica as the spec says, from a loaded run or a new one; raises as `load`."""
         async with replica.lock:
             run = run or await self.load(spec, replica)
-            try:
-                await self.serve(run)
-            except BaseException:
-                await self.discard(replica, run)
-                raise
-            if not replica.is_wanted:
-                await self.discard(replica, run)
+            if not await self._serves(replica, run):
                 raise DaemonError(f"{replica.id} is stopped")
             await self.adopt(replica, run)
 
@@ -302,18 +296,23 @@ class Supervisor:
             replica.status = "starting"
             self._hooks.changed()
             run = await self.load(replica.spec, replica)
-            try:
-                await self.serve(run)
-            except BaseException:
-                await self.discard(replica, run)
-                raise
-            if not replica.is_wanted:
-                await self.discard(replica, run)
+            if not await self._serves(replica, run):
                 return
             replica.restarts += 1
             replica.current = None
             await self.adopt(replica, run)
             self._hooks.note(f"{replica.id} is back")
+
+    async def _serves(self, replica: Replica, run: Run) -> bool:
+        """Let a loaded run serve, or end it; False if its replica is not wanted any more."""
+        try:
+            await self.serve(run)
+        except BaseException:
+            await self.discard(replica, run)
+            raise
+        if not replica.is_wanted:
+            await self.discard(replica, run)
+        return replica.is_wanted
 
     def _fell(self, replica: Replica, reason: str) -> None:
         looping = replica.failures >= CRASH_LOOP

@@ -1,5 +1,6 @@
 """What the daemon tells of a running mesh: the documented shapes of `list` and `status`."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,11 +45,9 @@ def mesh_view(
     plan: Plan, instances: Iterable[InstanceView], registry: RegistryView
 ) -> dict[str, Any]:
     """Return what `meshd list --format json` prints; stable from the first release."""
-    by_agent: dict[str, list[InstanceView]] = {}
-    for instance in instances:
-        by_agent.setdefault(instance.agent, []).append(instance)
+    by_agent = _by_agent(instances)
     return {
-        "agents": [_agent_view(plan, agent, by_agent.get(agent.key, [])) for agent in plan.agents],
+        "agents": [_agent_view(plan, agent, by_agent[agent.key]) for agent in plan.agents],
         "registry": {"url": registry.url, "status": registry.status},
     }
 
@@ -74,18 +73,16 @@ def status_view(
     plan: Plan, instances: Iterable[InstanceView], registry: RegistryView
 ) -> dict[str, Any]:
     """Return the part of `meshd status --format json` that tells of agents and the registry."""
-    by_agent: dict[str, list[InstanceView]] = {}
-    for instance in instances:
-        by_agent.setdefault(instance.agent, []).append(instance)
+    by_agent = _by_agent(instances)
     return {
         "agents": [
             {
                 "name": agent.name,
                 "namespace": agent.namespace,
-                "status": agent_status(agent, by_agent.get(agent.key, [])),
+                "status": agent_status(agent, by_agent[agent.key]),
                 "replicas": agent.replicas,
-                "instances": [_instance_status(one) for one in by_agent.get(agent.key, [])],
-                "waiting_for": waiting_for(plan, agent, by_agent.get(agent.key, [])),
+                "instances": [_instance_status(one) for one in by_agent[agent.key]],
+                "waiting_for": waiting_for(plan, agent, by_agent[agent.key]),
             }
             for agent in plan.agents
         ],
@@ -114,6 +111,14 @@ def waiting_for(plan: Plan, agent: AgentPlan, instances: Sequence[InstanceView])
         and binding.need.required
         and _need_status(binding, instances) != "resolved"
     ]
+
+
+def _by_agent(instances: Iterable[InstanceView]) -> Mapping[str, list[InstanceView]]:
+    """Return the instances by the key of their agent; one without any has an empty list."""
+    grouped: dict[str, list[InstanceView]] = defaultdict(list)
+    for instance in instances:
+        grouped[instance.agent].append(instance)
+    return grouped
 
 
 def _instance_status(one: InstanceView) -> dict[str, Any]:

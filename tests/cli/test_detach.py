@@ -9,7 +9,7 @@ import pytest
 
 from meshd.cli import detach
 from meshd.cli.app import execute
-from meshd.cli.control import is_alive
+from meshd.daemon.linux import is_alive
 from meshd.daemon.state import StateDirectory
 
 Output = pytest.CaptureFixture[str]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from meshd.cli.control import is_alive
 from meshd.cli.mesh import console, example_call, print_mesh
+from meshd.daemon.linux import is_alive
 from tests.cli.daemons import agent, instance
 
 VIEW: dict[str, Any] = {

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from meshd.callables.project import Project
-from meshd.daemon import process
+from meshd.daemon import linux, process
 from meshd.daemon.channel import Closed, DaemonEnd, daemon_end, send_sockets
 from meshd.daemon.messages import (
     Drain,
@@ -252,7 +252,7 @@ async def test_it_ends_at_once_with_all_below_when_the_daemon_is_gone(
 
     killed: list[set[int]] = []
     monkeypatch.setattr(os, "_exit", ended)
-    monkeypatch.setattr(process, "kill_trees", killed.append)
+    monkeypatch.setattr(linux, "kill_trees", killed.append)
     ours, theirs = socket.socketpair()
     channel = await process.process_end(theirs)
     waiting = asyncio.ensure_future(process._told_to_end(channel, os.getppid() + 1))
