@@ -15,10 +15,19 @@ MeshdError
 └── CallError                a call through the mesh failed
     ├── CallTimedOut         no answer within the call's time
     ├── Unavailable          no provider, or none that can be reached
+    │   └── BreakerOpen      all that could serve failed so often that they are left alone
+    ├── Busy                 the provider, or the edge to it, has as many calls as it may have
+    ├── Unauthorised         the provider does not accept the caller's token, or there is none
+    ├── ConnectionLost       the connection broke after the call was sent
     ├── ArgumentsRejected    the arguments do not fit the tool's parameters
     ├── ToolFailed           the tool ran and raised
+    ├── InputRequired        the tool asks for input, which only a client can give
+    ├── TaskStarted          the tool answers later, as a task
     └── ResultRejected       the tool's result cannot be sent, or is not what was expected
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 from meshd.diagnostics.model import Diagnostic
 
@@ -94,10 +103,14 @@ class MalformedAnswer(RegistryAway):
 class CallError(MeshdError):
     """A call failed: which provider, after how many attempts, and whether a retry could help.
 
-    `provider` is `agent.tool`, or the capability while no provider is known.
+    `provider` is `agent.tool`, or the capability while no provider is known. `code` names the kind
+    where the error travels between agents; `retriable` says whether the same call, made again
+    later, could succeed; `executed` is False where the tool certainly has not run.
     """
 
+    code = "error"
     retriable = False
+    executed = True
 
     def __init__(self, message: str, *, provider: str = "", attempts: int = 1) -> None:
         super().__init__(message)
@@ -108,20 +121,100 @@ class CallError(MeshdError):
 class CallTimedOut(CallError, TimeoutError):
     """No answer came within the call's time; the tool may or may not have run."""
 
+    code = "timeout"
+    retriable = True
+
 
 class Unavailable(CallError, ConnectionError):
     """Nothing provides the capability, or no provider can be reached; nothing was executed."""
 
+    code = "unavailable"
+    retriable = True
+    executed = False
+
+
+class BreakerOpen(Unavailable):
+    """Every provider failed so often that it is left alone for a while; nothing was executed."""
+
+    code = "breaker-open"
+
+
+class Busy(CallError):
+    """As many calls are under way, and wait, as may; nothing was executed."""
+
+    code = "busy"
+    retriable = True
+    executed = False
+
+
+class Unauthorised(CallError, PermissionError):
+    """The provider demands a token, and does not accept the one that was sent, or none was."""
+
+    code = "unauthorised"
+    executed = False
+
+
+class ConnectionLost(CallError, ConnectionError):
+    """The connection broke after the call was sent; the tool may or may not have run."""
+
+    code = "lost"
     retriable = True
 
 
 class ArgumentsRejected(CallError, ValueError):
     """The arguments do not fit the tool's parameters; nothing was executed."""
 
+    code = "arguments"
+    executed = False
+
 
 class ToolFailed(CallError):
     """The tool ran and raised."""
 
+    code = "failed"
+
+
+class InputRequired(CallError):
+    """The tool asks for input that only a client can give.
+
+    `requests` are what it asks, as the protocol says, and `state` is what it wants back with the
+    answers.
+    """
+
+    code = "input-required"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str = "",
+        attempts: int = 1,
+        requests: Mapping[str, Any] | None = None,
+        state: str | None = None,
+    ) -> None:
+        super().__init__(message, provider=provider, attempts=attempts)
+        self.requests = dict(requests or {})
+        self.state = state
+
+
+class TaskStarted(CallError):
+    """The tool answers later, as a task; `task` is its handle, as the protocol says."""
+
+    code = "task"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str = "",
+        attempts: int = 1,
+        task: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, provider=provider, attempts=attempts)
+        self.task = dict(task or {})
+
 
 class ResultRejected(CallError):
     """The tool ran, but its result cannot be sent or is not of the type that was expected."""
+
+    code = "result"

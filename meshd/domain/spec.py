@@ -8,13 +8,16 @@ in comparisons, so that two ways to write the same mesh are equal.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from meshd.diagnostics.model import Span
 from meshd.domain.names import agent_key
 
 JsonValue = Any
 """A JSON value as Python's json module reads it."""
+
+DEFAULT_MAX_REQUEST_BYTES = 4 * 1024 * 1024
+"""As much as FastMCP takes."""
 
 NO_ORIGINS: Mapping[str, Span] = MappingProxyType({})
 
@@ -33,11 +36,49 @@ class Placed:
         return self.origins.get(name, self.origin)
 
 
+Balance = Literal["least", "round_robin", "random", "first"]
+"""How a call's upstream is chosen among those that match equally well."""
+
+RetryOn = Literal["lost", "timeout", "busy", "failed"]
+"""After which failures a call is tried again; what could not be sent at all goes on elsewhere."""
+
+Execution = Literal["inline", "thread", "process"]
+"""Where a sync callable runs: on the event loop, in a thread, or in a process of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretSpec(Placed):
+    """Where a secret is found: an environment variable, or a file (an absolute path)."""
+
+    env: str | None = None
+    file: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSettings(Placed):
-    """How calls are made; `None` leaves the choice to the next outer level: the nearest wins."""
+    """How calls are made; `None` leaves the choice to the next outer level: the nearest wins.
+
+    Times are in seconds; `retries_budget` is a share of calls, from 0 to 1. `auth` is the bearer
+    token: on a tool the one that it demands, on a need the one to send. `headers` are sent with
+    each call; `propagate` names the headers of the request being served that are handed on, in
+    lower case. `concurrency` limits the calls under way on an edge. `hedge_seconds` is the time
+    after which a call without an answer is made a second time, elsewhere.
+    """
 
     timeout_seconds: float | None = None
+    retries_max: int | None = None
+    retries_on: tuple[RetryOn, ...] | None = None
+    retries_backoff_seconds: float | None = None
+    retries_budget: float | None = None
+    breaker_failures: int | None = None
+    breaker_open_seconds: float | None = None
+    balance: Balance | None = None
+    concurrency: int | None = None
+    hedge_seconds: float | None = None
+    streaming: bool | None = None
+    auth: SecretSpec | None = None
+    headers: Mapping[str, str] | None = None
+    propagate: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +140,9 @@ class ToolSpec(Placed):
     """One callable that an agent offers over MCP.
 
     `callable` is `module:qualname`, or `object.method` for an entry of the agent's `objects`.
-    `call` is effective: mesh, agent and tool level are already folded.
+    `call` is effective: mesh, agent and tool level are already folded. `execution` is `None` where
+    the callable decides: sync ones run in threads, all others on the event loop. At most
+    `concurrency_max` calls run at a time, if it is set, and `concurrency_queue` more may wait.
     """
 
     callable: str
@@ -113,6 +156,9 @@ class ToolSpec(Placed):
     result: ResultSpec = field(default_factory=ResultSpec)
     needs: tuple[NeedSpec, ...] = ()
     call: CallSettings = field(default_factory=CallSettings)
+    execution: Execution | None = None
+    concurrency_max: int | None = None
+    concurrency_queue: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,14 +191,6 @@ class PromptSpec(Placed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SecretSpec(Placed):
-    """Where a secret is found: an environment variable, or a file (an absolute path)."""
-
-    env: str | None = None
-    file: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSpec(Placed):
     """One agent: the FastMCP server to build, where it listens, and how many instances run.
 
@@ -175,6 +213,7 @@ class AgentSpec(Placed):
     process: str | None = None
     env: Mapping[str, str | SecretSpec] = field(default_factory=dict[str, "str | SecretSpec"])
     heartbeat_seconds: float = 5.0
+    max_request_bytes: int = DEFAULT_MAX_REQUEST_BYTES
     tools: tuple[ToolSpec, ...] = ()
     resources: tuple[ResourceSpec, ...] = ()
     prompts: tuple[PromptSpec, ...] = ()

@@ -12,6 +12,7 @@ from meshd.domain.names import DEFAULT_NAMESPACE, agent_key
 from meshd.domain.resolve import Reason, StageName
 from meshd.domain.signature import ToolSignature
 from meshd.domain.spec import (
+    DEFAULT_MAX_REQUEST_BYTES,
     CallSettings,
     NeedSpec,
     ObjectSpec,
@@ -49,6 +50,7 @@ class AgentPlan:
     process: str | None = None
     env: Mapping[str, str | SecretSpec] = field(default_factory=dict[str, "str | SecretSpec"])
     heartbeat_seconds: float = 5.0
+    max_request_bytes: int = DEFAULT_MAX_REQUEST_BYTES
     roots: tuple[str, ...] = ()
     lifespan: str | None = None
     objects: tuple[ObjectSpec, ...] = ()

@@ -1,27 +1,36 @@
-"""What belongs to one call and travels with it: deadline and principal.
+"""What belongs to one call and travels with it: deadline, principal, trace and headers to hand on.
 
 The context is a context variable, so it follows the call into threads and nested calls. Code that
 serves a request enters one; proxies read it.
 """
 
+from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 ANONYMOUS = "anonymous"
+NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """One call: who makes it, and until when (monotonic seconds) an answer is of use."""
+    """One call: who makes it, and until when (monotonic seconds) an answer is of use.
+
+    `trace` holds the W3C trace context (`traceparent`, `tracestate`, `baggage`), `headers` those
+    headers of the request, in lower case, that some need of the agent hands on.
+    """
 
     principal: str = ANONYMOUS
     deadline: float | None = None
+    trace: Mapping[str, str] = field(default_factory=lambda: NO_FIELDS)
+    headers: Mapping[str, str] = field(default_factory=lambda: NO_FIELDS)
 
     def until(self, deadline: float) -> "CallContext":
         """Return the context with a deadline that is at most the given one."""
         if self.deadline is not None and self.deadline <= deadline:
             return self
-        return CallContext(self.principal, deadline)
+        return replace(self, deadline=deadline)
 
 
 NO_CALL = CallContext()
