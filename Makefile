@@ -42,11 +42,11 @@ fresh: install-dev ## check that generated files are fresh and texts are clean
 	@$(BIN)/python -m tests.tools.check_fresh
 	@$(BIN)/python -m tests.tools.check_text
 
-unit: install-dev ## run the fast tests, with coverage
-	@$(BIN)/pytest -q --cov
+unit: install-dev ## run the fast tests on two cores, with coverage
+	@$(BIN)/pytest -q --cov -n 2
 
 e2e: install-dev ## run the tests that start real processes
-	@$(BIN)/pytest -q -m e2e
+	@$(BIN)/pytest -q -m e2e -n 2 --dist loadfile
 
 conformance: install-dev ## run the official MCP conformance suite
 	@$(BIN)/pytest -q -m conformance
