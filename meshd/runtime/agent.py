@@ -6,21 +6,21 @@ import logging
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from meshd.clock import Clock
+from meshd.domain.spec import ToolSpec
 from meshd.errors import LifespanFailed
 from meshd.plan.model import AgentPlan
 from meshd.runtime.edge import Edge
 from meshd.runtime.http import serving as http_serving
 from meshd.runtime.offer import Offer, RunningOffer
 from meshd.runtime.probes import Serving, probe_routes
-from meshd.runtime.request_headers import strict_headers
-from meshd.runtime.server import AgentServer
-from meshd.runtime.tool import RunningTool, ToolBody
+from meshd.runtime.server import AgentServer, Applications
+from meshd.runtime.tool import Conduct, Remote, RunningTool, ToolBody
 from meshd.runtime.upstreams import InProcessUpstream
 from meshd.runtime.workers import Workers
 
@@ -29,9 +29,13 @@ logger = logging.getLogger("meshd.agent")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the loader made of an agent's manifest: live objects, ready to be served."""
+    """What the loader made of an agent's manifest: live objects, ready to be served.
+
+    `remotes` run the calls of the tools that have processes of their own.
+    """
 
     bodies: Mapping[str, ToolBody]
+    remotes: Mapping[str, Remote] = field(default_factory=dict[str, Remote])
     resources: tuple[Offer, ...] = ()
     prompts: tuple[Offer, ...] = ()
     lifespan: Callable[[], AbstractAsyncContextManager[Any]] | None = None
@@ -54,7 +58,8 @@ class RunningAgent:
         self.serving = Serving()
         self.endpoint = ""
         self.edges = edges
-        self._call_settings = {tool.spec.name: tool.spec.call for tool in plan.tools}
+        specs = {tool.spec.name: tool.spec for tool in plan.tools}
+        self._call_settings = {name: spec.call for name, spec in specs.items()}
         self.tools = {
             name: RunningTool(
                 plan.key,
@@ -62,6 +67,7 @@ class RunningAgent:
                 body,
                 {parameter: edge for (tool, parameter), edge in edges.items() if tool == name},
                 workers,
+                conduct_of(specs[name], parts.remotes.get(name)),
             )
             for name, body in parts.bodies.items()
         }
@@ -99,18 +105,26 @@ class RunningAgent:
                 stack.callback(listener.close)
             if self._lifespan is not None:
                 await self._enter_lifespan(stack, self._lifespan())
-            routes = probe_routes(self.plan, self.tools, self.serving, clock)
-            app = await stack.enter_async_context(
-                self._server.application(routes, allowed_hosts(listeners, endpoint))
+            apps = await stack.enter_async_context(
+                self.applications(allowed_hosts(listeners, endpoint), clock)
             )
             self.serving.started = True
             for edge in self.edges.values():
                 edge.begin_to_settle()
             server = await stack.enter_async_context(
-                http_serving(strict_headers(app), listeners, clock, grace_seconds=grace_seconds)
+                http_serving(apps.laned, listeners, clock, grace_seconds=grace_seconds)
             )
             self._drain = functools.partial(server.drain, clock)
             yield
+
+    @contextlib.asynccontextmanager
+    async def applications(
+        self, hosts: tuple[str, ...], clock: Clock
+    ) -> AsyncGenerator[Applications, None]:
+        """Run what answers requests, without a socket; `hosts` are the names it may be called."""
+        routes = probe_routes(self.plan, self.tools, self.serving, clock)
+        async with self._server.applications(routes, hosts) as applications:
+            yield applications
 
     async def drain(self) -> None:
         """Take no new calls and let those under way finish; objects and lifespan stay."""
@@ -134,6 +148,16 @@ class RunningAgent:
             await lifespan.__aexit__(None, None, None)
         except Exception:
             logger.exception("the lifespan of agent %s raised at its end", self.plan.key)
+
+
+def conduct_of(spec: ToolSpec, remote: Remote | None) -> Conduct:
+    """Return where a tool runs, and how many calls of it, as its manifest says."""
+    return Conduct(
+        execution=spec.execution,
+        concurrency_max=spec.concurrency_max,
+        concurrency_queue=spec.concurrency_queue,
+        remote=remote,
+    )
 
 
 def allowed_hosts(listeners: Sequence[socket.socket], endpoint: str) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ do not apply to user callables.
 
 import json
 import logging
+from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any, cast
 
 import orjson
@@ -29,16 +31,25 @@ from mcp_types import (
     ToolAnnotations,
 )
 from pydantic import AnyUrl, BaseModel, PrivateAttr
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from meshd.domain.signature import ToolSignature
 from meshd.domain.spec import Hints, JsonValue
-from meshd.errors import CallError
+from meshd.errors import CallError, ToolFailed
 from meshd.plan.model import ToolPlan
 from meshd.runtime.offer import RunningOffer
 from meshd.runtime.tool import OnChunk, RunningTool
 
 WRAPPED = {"fastmcp": {"wrap_result": True}}
 """Tells FastMCP's client to unwrap `{"result": …}`."""
+
+
+ERROR_META = "meshd.dev/error"
+"""Under this name an error's `_meta` says which kind it is of, for callers that are meshd too."""
+
+_settled: ContextVar[tuple[RunningTool, JsonValue | CallError] | None] = ContextVar(
+    "settled", default=None
+)
 
 
 class MeshTool(Tool):
@@ -67,12 +78,12 @@ class MeshTool(Tool):
     async def run(self, arguments: dict[str, Any]) -> ToolResult:
         """Answer one `tools/call` of a client."""
         signature = self._running.body.signature
-        on_chunk = progress_reporter() if signature.mode.is_generator else None
-        try:
-            given = contexts(signature)
-            value = await self._running.call(arguments, given=given, on_chunk=on_chunk)
-        except CallError as error:
-            raise for_client(error, ToolError) from None
+        value = await self._outcome(arguments)
+        if isinstance(value, CallError):
+            answer = error_answer(value)
+            if answer is None:
+                raise for_client(value, ToolError) from value.__cause__
+            return FailedResult(value, *answer)
         if isinstance(value, InputRequiredResult):
             return InputRequiredToolResult(value)
         if signature.mcp_content:
@@ -80,6 +91,37 @@ class MeshTool(Tool):
         return ToolResult(
             content=content_of(value), structured_content={"result": value}, meta=WRAPPED
         )
+
+    async def _outcome(self, arguments: dict[str, Any]) -> JsonValue | CallError:
+        running = self._running
+        settled = _settled.get()
+        if settled is not None and settled[0] is running:
+            return settled[1]
+        on_chunk = progress_reporter() if running.body.signature.mode.is_generator else None
+        try:
+            given = contexts(running.body.signature)
+            return await running.call(arguments, given=given, on_chunk=on_chunk)
+        except CallError as error:
+            return error
+
+
+class FailedResult(ToolResult):
+    """The answer to a call that failed, with the error for callers within the process."""
+
+    _error: CallError = PrivateAttr()
+
+    def __init__(self, error: CallError, text: str, meta: Mapping[str, Any] | None) -> None:
+        super().__init__(
+            content=[TextContent(type="text", text=text)],
+            meta=None if meta is None else dict(meta),
+            is_error=True,
+        )
+        self._error = error
+
+    @property
+    def error(self) -> CallError:
+        """The error itself."""
+        return self._error
 
 
 class MeshResource(Resource):
@@ -172,6 +214,41 @@ def for_client(error: CallError, kind: type[FastMCPError]) -> Exception:
         return raised
     # What went wrong is in meshd's own log already.
     return kind(str(error), log_level=logging.DEBUG)
+
+
+def error_answer(error: CallError) -> tuple[str, Mapping[str, Any] | None] | None:
+    """Return text and `_meta` of the answer to an error; None if it is an error of the protocol."""
+    raised = error.__cause__
+    if isinstance(raised, MCPError) and raised.error.code == MISSING_REQUIRED_CLIENT_CAPABILITY:
+        return None
+    if isinstance(raised, ToolError):
+        return str(raised), None
+    # An error that the tool raised needs no more words: that is what an error result says.
+    return str(error), None if isinstance(error, ToolFailed) else {ERROR_META: error_fields(error)}
+
+
+def error_fields(error: CallError) -> dict[str, JsonValue]:
+    """Return what a caller needs to raise the same error."""
+    return {
+        "code": error.code,
+        "retriable": error.retriable,
+        "executed": error.executed,
+        "provider": error.provider,
+        "attempts": error.attempts,
+    }
+
+
+def settled(app: ASGIApp, running: RunningTool, outcome: JsonValue | CallError) -> ASGIApp:
+    """Return the application, answering a call of the tool with an outcome that is there."""
+
+    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+        token = _settled.set((running, outcome))
+        try:
+            await app(scope, receive, send)
+        finally:
+            _settled.reset(token)
+
+    return answering
 
 
 def contexts(signature: ToolSignature) -> dict[str, Any]:

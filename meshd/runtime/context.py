@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 ANONYMOUS = "anonymous"
 NO_FIELDS: Mapping[str, str] = MappingProxyType({})
+NOTHING: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +19,15 @@ class CallContext:
     """One call: who makes it, and until when (monotonic seconds) an answer is of use.
 
     `trace` holds the W3C trace context (`traceparent`, `tracestate`, `baggage`), `headers` those
-    headers of the request, in lower case, that some need of the agent hands on.
+    headers of the request, in lower case, that some need of the agent hands on. `opened` names the
+    tools of the serving agent whose token the request carries.
     """
 
     principal: str = ANONYMOUS
     deadline: float | None = None
     trace: Mapping[str, str] = field(default_factory=lambda: NO_FIELDS)
     headers: Mapping[str, str] = field(default_factory=lambda: NO_FIELDS)
+    opened: frozenset[str] = NOTHING
 
     def until(self, deadline: float) -> "CallContext":
         """Return the context with a deadline that is at most the given one."""

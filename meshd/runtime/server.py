@@ -1,23 +1,47 @@
 """The FastMCP server of one agent and its ASGI application."""
 
 import contextlib
+import functools
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from fastmcp import FastMCP
-from fastmcp.exceptions import ToolError
+from fastmcp.exceptions import FastMCPError
+from fastmcp.server.http import DEFAULT_HOSTS, _host_matches  # pyright: ignore[reportPrivateUsage]
 from fastmcp.tools.base import InputRequiredToolResult
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from meshd.domain.signature import ToolSignature
 from meshd.domain.spec import JsonValue
-from meshd.errors import CallError, ToolFailed
+from meshd.errors import ToolFailed
 from meshd.plan.model import AgentPlan
-from meshd.runtime.components import MeshPrompt, MeshResource, MeshTemplate, MeshTool
+from meshd.runtime.components import (
+    FailedResult,
+    MeshPrompt,
+    MeshResource,
+    MeshTemplate,
+    MeshTool,
+    error_answer,
+    settled,
+)
+from meshd.runtime.lane.app import Lane, Rest
+from meshd.runtime.lane.request import Requests
 from meshd.runtime.offer import RunningOffer
+from meshd.runtime.request_headers import strict_headers
 from meshd.runtime.tool import RunningTool
 
 MCP_PATH = "/mcp"
+
+
+@dataclass(frozen=True, slots=True)
+class Applications:
+    """One agent as ASGI applications that answer alike: with the lane, and FastMCP alone."""
+
+    laned: ASGIApp
+    plain: ASGIApp
 
 
 class AgentServer:
@@ -47,11 +71,15 @@ class AgentServer:
         schemas = {plan.spec.name: plan.signature.input_schema for plan in agent.tools}
         server._mcp_server.get_tool_input_schema = schemas.get  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         self._server = server
+        self._plan = agent
+        self._tools = tools
 
     @contextlib.asynccontextmanager
-    async def application(
-        self, routes: Mapping[str, Callable[[Request], Any]], hosts: tuple[str, ...]
-    ) -> AsyncGenerator[ASGIApp, None]:
+    async def applications(
+        self,
+        routes: Mapping[str, Callable[[Request], Any]],
+        hosts: tuple[str, ...],
+    ) -> AsyncGenerator[Applications, None]:
         """Run the ASGI application: MCP at `/mcp`, and the probe routes.
 
         Quick answers are plain JSON, and event streams stay possible: in FastMCP's JSON-only mode
@@ -67,7 +95,19 @@ class AgentServer:
             allowed_hosts=list(hosts),
         )
         async with app.lifespan(app):
-            yield app
+            yield Applications(strict_headers(self._lane(app, hosts)), strict_headers(app))
+
+    def _lane(self, app: ASGIApp, hosts: tuple[str, ...]) -> Lane:
+        """Put the lane for the tools that do not see FastMCP in front of it."""
+        plain = {
+            plan.spec.name: self._tools[plan.spec.name]
+            for plan in self._plan.tools
+            if may_take_the_lane(plan.signature)
+        }
+        rest = Rest(app, functools.partial(settled, app), error_answer)
+        requests = Requests(plain, functools.partial(may_be_named, hosts))
+        info = self._server._mcp_server.server_info_stamp  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        return Lane(requests, rest, info, self._plan.max_request_bytes)
 
     def caller(self, tool: RunningTool) -> Callable[[dict[str, JsonValue]], Awaitable[JsonValue]]:
         """Return the direct way to call a tool: through FastMCP only if the tool sees FastMCP."""
@@ -78,11 +118,10 @@ class AgentServer:
         async def call(arguments: dict[str, JsonValue]) -> JsonValue:
             try:
                 result = await self._server.call_tool(tool.name, arguments)
-            except ToolError as error:
-                # The tool's own typed error, which it turned into FastMCP's for the client.
-                if isinstance(error.__context__, CallError):
-                    raise error.__context__ from None
+            except FastMCPError as error:
                 raise ToolFailed(str(error), provider=tool.provider) from None
+            if isinstance(result, FailedResult):
+                raise result.error
             if isinstance(result, InputRequiredToolResult):
                 raise ToolFailed(
                     "it asks for input, which only a client can give", provider=tool.provider
@@ -92,3 +131,15 @@ class AgentServer:
             return [block.model_dump(mode="json", by_alias=True) for block in result.content]
 
         return call
+
+
+def may_take_the_lane(signature: ToolSignature) -> bool:
+    """Say whether nothing of the tool's work or answer is FastMCP's."""
+    if signature.context_parameters or signature.mcp_content:
+        return False
+    return "x-mcp-header" not in json.dumps(dict(signature.input_schema))
+
+
+def may_be_named(hosts: tuple[str, ...], host: str) -> bool:
+    """Judge a Host header as FastMCP's guard does, without the address of the socket."""
+    return _host_matches(host, (*DEFAULT_HOSTS, *hosts))

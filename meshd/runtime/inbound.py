@@ -1,0 +1,101 @@
+"""What a request says of the call that it makes: headers and `_meta` to a `CallContext`.
+
+Used by both ways to answer a request, so that a tool sees the same context on either. Pure: the
+time is an argument. Header names are in lower case, as ASGI has them.
+
+https://www.w3.org/TR/trace-context/
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from meshd.plan.model import AgentPlan
+from meshd.runtime.context import NO_CALL, NO_FIELDS, CallContext
+
+TIMEOUT = b"meshd-timeout"
+"""Seconds that are left for the call, with decimals."""
+MCP_MESH_TIMEOUT = b"x-mesh-timeout"
+"""The same in whole seconds, at least 1, as MCP Mesh's agents say it."""
+
+_TRACE = ("traceparent", "tracestate", "baggage")
+_TRACE_HEADERS = {name.encode(): name for name in _TRACE}
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
+_SECONDS = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+_WHOLE_SECONDS = re.compile(rb"[1-9][0-9]{0,8}")
+
+
+class Inbound:
+    """Reads the context of requests to one agent."""
+
+    def __init__(self, propagated: Iterable[str]) -> None:
+        """Keep those headers of requests that are named, in lower case."""
+        self._propagated = {name.encode(): name for name in propagated}
+        self.names = frozenset({TIMEOUT, MCP_MESH_TIMEOUT, *_TRACE_HEADERS, *self._propagated})
+        """The headers that it reads."""
+
+    @classmethod
+    def of(cls, agent: AgentPlan) -> "Inbound":
+        """Make it for what the agent's needs and tools hand on."""
+        names: set[str] = set()
+        for tool in agent.tools:
+            for call in (tool.spec.call, *(need.call for need in tool.spec.needs)):
+                names.update(call.propagate or ())
+        return cls(sorted(names))
+
+    def context(self, headers: Mapping[bytes, bytes], now: float) -> CallContext:
+        """Return the context that the headers give, without principal; `now` is monotonic."""
+        deadline = None
+        trace = headers_handed_on = NO_FIELDS
+        if TIMEOUT in headers or MCP_MESH_TIMEOUT in headers:
+            left = seconds_left(headers)
+            deadline = None if left is None else now + left
+        if any(name in headers for name in _TRACE_HEADERS):
+            said = {
+                n: headers[b].decode("latin-1") for b, n in _TRACE_HEADERS.items() if b in headers
+            }
+            trace = trace_of(said)
+        if self._propagated:
+            kept = {
+                n: headers[b].decode("latin-1") for b, n in self._propagated.items() if b in headers
+            }
+            headers_handed_on = kept or NO_FIELDS
+        if deadline is None and not trace and not headers_handed_on:
+            return NO_CALL
+        return CallContext(deadline=deadline, trace=trace, headers=headers_handed_on)
+
+
+def traced(context: CallContext, meta: Mapping[str, Any]) -> CallContext:
+    """Return the context with the trace that `_meta` carries, if it carries one."""
+    if "traceparent" not in meta and "baggage" not in meta:
+        return context
+    said = {name: meta[name] for name in _TRACE if isinstance(meta.get(name), str)}
+    trace = trace_of(said)
+    if "traceparent" not in trace:
+        trace = {**context.trace, **trace}
+    elif "baggage" not in trace and "baggage" in context.trace:
+        trace = {**trace, "baggage": context.trace["baggage"]}
+    return replace(context, trace=trace) if trace else context
+
+
+def trace_of(said: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the trace context; without a well-formed `traceparent` only the baggage counts."""
+    if _TRACEPARENT.fullmatch(said.get("traceparent", "")):
+        return said
+    return {"baggage": said["baggage"]} if "baggage" in said else NO_FIELDS
+
+
+def seconds_left(headers: Mapping[bytes, bytes]) -> float | None:
+    """Return the seconds that are left for the call: the smaller of what two headers say."""
+    left = math.inf
+    said = headers.get(TIMEOUT, b"")
+    if _SECONDS.fullmatch(said):
+        left = float(said)
+    said = headers.get(MCP_MESH_TIMEOUT, b"")
+    if _WHOLE_SECONDS.fullmatch(said):
+        left = min(left, float(said))
+    return None if left == math.inf else left
