@@ -1,6 +1,6 @@
-"""The probe routes of an agent: /health, /ready, /livez, /startupz and /metadata.
+"""The probe routes of an agent: /health, /ready, /livez, /startupz, /metadata and /metrics.
 
-The bodies follow MCP Mesh's agents, whose tooling reads them; this release adds nothing to them.
+The bodies follow MCP Mesh's agents, whose tooling reads them.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from meshd.clock import Clock
 from meshd.plan.model import AgentPlan
+from meshd.runtime.metrics import metrics_route
 from meshd.runtime.tool import RunningTool
 
 
@@ -57,6 +58,7 @@ def probe_routes(
         "/livez": livez,
         "/startupz": startupz,
         "/metadata": metadata,
+        "/metrics": metrics_route(agent.key, tools, clock),
     }
 
 

@@ -9,6 +9,18 @@ logger = logging.getLogger("meshd.tool")
 _OWN_FOLDER = str(Path(__file__).parents[1])
 
 
+class RaisedElsewhere(Exception):
+    """The user's callable raised in another process, which has logged it.
+
+    `cause` is what it raised, where that could be brought here.
+    """
+
+    def __init__(self, description: str, cause: BaseException | None) -> None:
+        super().__init__(description)
+        self.description = description
+        self.cause = cause
+
+
 def described(error: BaseException) -> str:
     """Return the exception as its type and text."""
     kind = type(error).__name__

@@ -1,22 +1,27 @@
 """One tool of a running agent: from JSON arguments to a JSON result.
 
 `RunningTool.call` is the one interception point on the provider's side of a call: whoever calls
-(FastMCP for a client, an edge for another agent) passes through it. It validates, injects, runs
-the callable where it belongs, dumps the result, and turns every failure into a `CallError`.
+(a client, or an edge for another agent) passes through it. It limits and counts the calls,
+validates, injects, runs the callable where it belongs, dumps the result, and turns every failure
+into a `CallError`.
 """
 
 import asyncio
+import contextlib
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from meshd.domain.signature import Mode, ToolSignature
-from meshd.domain.spec import JsonValue
+from meshd.domain.spec import Execution, JsonValue
 from meshd.errors import ArgumentsRejected, CallError, ResultRejected, ToolFailed
+from meshd.runtime.counts import CANCELLED, ToolCounts
 from meshd.runtime.edge import Edge
+from meshd.runtime.limits import Gate
 from meshd.runtime.proxy import AsyncProxy, SyncProxy
-from meshd.runtime.raised import described, log_raised
+from meshd.runtime.raised import RaisedElsewhere, described, log_raised
 from meshd.runtime.workers import Workers
 
 logger = logging.getLogger("meshd.tool")
@@ -53,30 +58,73 @@ class ToolBody(Protocol):
         ...
 
 
+class Remote(Protocol):
+    """Runs the calls of one tool in processes of their own."""
+
+    async def call(
+        self,
+        arguments: Mapping[str, JsonValue],
+        proxies: Mapping[str, AsyncProxy | None],
+        on_chunk: OnChunk | None,
+    ) -> JsonValue:
+        """Call the tool with arguments as they came; return its result as JSON values.
+
+        Raises:
+            CallError: with an empty `provider` where it is the tool's own.
+            RaisedElsewhere: the callable raised something else.
+
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conduct:
+    """Where a tool's callable runs, and how many calls of it at a time.
+
+    `remote` is needed for `execution: process`.
+    """
+
+    execution: Execution | None = None
+    concurrency_max: int | None = None
+    concurrency_queue: int = 0
+    remote: Remote | None = None
+
+
+DEFAULT_CONDUCT = Conduct()
+
+
 class RunningTool:
     """A tool with its needs wired, ready to be called."""
 
     def __init__(
-        self, agent: str, name: str, body: ToolBody, edges: Mapping[str, Edge], workers: Workers
+        self,
+        agent: str,
+        name: str,
+        body: ToolBody,
+        edges: Mapping[str, Edge],
+        workers: Workers,
+        conduct: Conduct = DEFAULT_CONDUCT,
     ) -> None:
         self.agent = agent
         self.name = name
+        self.provider = f"{agent}.{name}"
         self.body = body
         self.edges = edges
+        self.counts = ToolCounts()
+        most, queue = conduct.concurrency_max, conduct.concurrency_queue
+        self.gate = None if most is None else Gate(self.provider, most, queue)
         self._workers = workers
         self._unsettled = [edge for edge in edges.values() if not edge.settled]
         self._foreign = FOREIGN_ARGUMENTS.difference(body.signature.input_schema["properties"])
-        is_async = body.signature.mode.is_async
+        mode = body.signature.mode
+        is_awaited = mode.is_async or conduct.remote is not None
         self._proxies: dict[str, AsyncProxy | SyncProxy] = {
-            parameter: AsyncProxy(edge) if is_async else SyncProxy(edge, workers)
+            parameter: AsyncProxy(edge) if is_awaited else SyncProxy(edge, workers)
             for parameter, edge in edges.items()
         }
-        self._run = self._runner(body.signature.mode)
-
-    @property
-    def provider(self) -> str:
-        """The tool as `agent.tool`."""
-        return f"{self.agent}.{self.name}"
+        self._inline = conduct.execution == "inline"
+        self._remote = conduct.remote
+        self._run = self._runner(mode)
 
     async def call(
         self,
@@ -91,16 +139,35 @@ class RunningTool:
             CallError: with `provider` set to this tool, whatever went wrong.
 
         """
-        if self._unsettled:
-            await self._settle()
+        counts = self.counts
+        began = counts.begin()
+        try:
+            if self._unsettled:
+                await self._settle()
+            if self.gate is None:
+                value = await self._answer(arguments, given, on_chunk)
+            else:
+                async with self.gate:
+                    value = await self._answer(arguments, given, on_chunk)
+        except BaseException as error:
+            counts.end(began, error.code if isinstance(error, CallError) else CANCELLED)
+            raise
+        counts.end(began)
+        return value
+
+    async def _answer(
+        self,
+        arguments: Mapping[str, JsonValue],
+        given: Mapping[str, Any] | None,
+        on_chunk: OnChunk | None,
+    ) -> JsonValue:
         if not self._foreign.isdisjoint(arguments):
             arguments = {k: v for k, v in arguments.items() if k not in self._foreign}
-        injected = self._injected()
+        injected = self._injected() if self.edges else {}
         if given:
             injected.update(given)
         try:
-            bound = self.body.validate(arguments)
-            return await self._run(bound, injected, on_chunk)
+            return await self._run(arguments, injected, on_chunk)
         except ArgumentsRejected as error:
             if error.provider:  # from a call that this tool made
                 raise self._failed(error) from error
@@ -112,11 +179,17 @@ class RunningTool:
             raise ResultRejected(
                 f"`{self.provider}` ran, but {error}", provider=self.provider
             ) from None
+        except RaisedElsewhere as error:
+            raise ToolFailed(error.description, provider=self.provider) from error.cause
         # The user's callable ends here: whatever it raised becomes an answer, SystemExit too.
         except BaseException as error:
-            if ends_the_call(error):
+            if ends_the_call(error) or (isinstance(error, CallError) and self._is_own(error)):
                 raise
             raise self._failed(error) from error
+
+    def _is_own(self, error: CallError) -> bool:
+        """Say whether the error is about this tool's processes rather than from its callable."""
+        return self._remote is not None and error.provider == self.provider
 
     async def _settle(self) -> None:
         for edge in self._unsettled:
@@ -141,18 +214,33 @@ class RunningTool:
         return ToolFailed(described(error), provider=self.provider)
 
     def _runner(self, mode: Mode) -> Callable[..., Awaitable[JsonValue]]:
+        """Return what runs one call: decided once, as calls are many."""
+        if self._remote is not None:
+            return self._remote.call
         if mode.is_generator:
             return self._run_generator
-        return self._run_async if mode.is_async else self._run_sync
+        if mode.is_async:
+            return self._run_async
+        return self._run_inline if self._inline else self._run_sync
 
     async def _run_async(
-        self, bound: Any, injected: Mapping[str, Any], _: OnChunk | None
+        self, arguments: Mapping[str, JsonValue], injected: Mapping[str, Any], _: OnChunk | None
     ) -> JsonValue:
-        return self.body.dump(await self.body.invoke(bound, injected))
+        body = self.body
+        return body.dump(await body.invoke(body.validate(arguments), injected))
+
+    async def _run_inline(
+        self, arguments: Mapping[str, JsonValue], injected: Mapping[str, Any], _: OnChunk | None
+    ) -> JsonValue:
+        body = self.body
+        value = body.invoke(body.validate(arguments), injected)
+        return body.dump(await value if inspect.isawaitable(value) else value)
 
     async def _run_sync(
-        self, bound: Any, injected: Mapping[str, Any], _: OnChunk | None
+        self, arguments: Mapping[str, JsonValue], injected: Mapping[str, Any], _: OnChunk | None
     ) -> JsonValue:
+        bound = self.body.validate(arguments)
+
         def run() -> tuple[bool, Any]:
             value = self.body.invoke(bound, injected)
             # Dumping may run user code too, so it stays in the thread.
@@ -162,11 +250,14 @@ class RunningTool:
         return self.body.dump(await value) if awaitable else value
 
     async def _run_generator(
-        self, bound: Any, injected: Mapping[str, Any], on_chunk: OnChunk | None
+        self,
+        arguments: Mapping[str, JsonValue],
+        injected: Mapping[str, Any],
+        on_chunk: OnChunk | None,
     ) -> JsonValue:
-        chunks = self.body.invoke(bound, injected)
+        chunks = self.body.invoke(self.body.validate(arguments), injected)
         if not self.body.signature.mode.is_async:
-            chunks = self._workers.iterate(chunks)
+            chunks = iterate_inline(chunks) if self._inline else self._workers.iterate(chunks)
         dumped: list[JsonValue] = []
         try:
             async for chunk in chunks:
@@ -176,6 +267,14 @@ class RunningTool:
         finally:
             await asyncio.shield(chunks.aclose())
         return dumped
+
+
+async def iterate_inline(generator: Generator[Any, Any, Any]) -> AsyncGenerator[Any, None]:
+    """Run a sync generator on the event loop, which gets a turn after each chunk."""
+    with contextlib.closing(generator):
+        for chunk in generator:
+            yield chunk
+            await asyncio.sleep(0)  # noqa: TID251  (a turn, not a time)
 
 
 def ends_the_call(error: BaseException) -> bool:

@@ -29,10 +29,21 @@ class Places:
         self._free = limit
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def take(self) -> None:
-        """Take a place, in order of arrival."""
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place."""
+        return len(self._waiting)
+
+    def take_at_once(self) -> bool:
+        """Take a place if that needs no waiting; say whether it was taken."""
         if self._free > 0 and not self._waiting:
             self._free -= 1
+            return True
+        return False
+
+    async def take(self) -> None:
+        """Take a place, in order of arrival."""
+        if self.take_at_once():
             return
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)

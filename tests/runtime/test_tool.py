@@ -14,7 +14,7 @@ from meshd.domain.spec import JsonValue
 from meshd.errors import ArgumentsRejected, CallError, ResultRejected, ToolFailed, Unavailable
 from meshd.runtime.edge import Edge
 from meshd.runtime.proxy import AsyncProxy, SyncProxy
-from meshd.runtime.tool import RunningTool
+from meshd.runtime.tool import Conduct, RunningTool
 from meshd.runtime.upstreams import InProcessUpstream
 from meshd.runtime.workers import Workers
 from tests.runtime.fakes import FakeBody, FakeClock, binding, settle, turn
@@ -312,3 +312,38 @@ async def test_a_result_of_a_nested_call_that_does_not_fit_is_the_consumers_fail
     edge.wire((InProcessUpstream(provider.provider, provider.call),))
     with pytest.raises(ToolFailed, match=r"^`here.tool` failed: `here.tool` answered what"):
         await running(consumer, Mode.ASYNC, {"other": edge}).call({})
+
+
+async def test_an_inline_callable_runs_on_the_event_loop() -> None:
+    def generator() -> Generator[str, None, None]:
+        yield threading.current_thread().name
+
+    inline = Conduct(execution="inline")
+    here = threading.current_thread().name
+    for body, expected in (
+        (FakeBody(lambda: threading.current_thread().name), here),
+        (FakeBody(lambda: twice(4)), 8),
+        (FakeBody(generator, Mode.GENERATOR), [here]),
+    ):
+        assert await RunningTool("here", "tool", body, {}, Workers(), inline).call({}) == expected
+
+
+async def test_an_inline_generator_gives_turns_and_is_closed_with_its_call() -> None:
+    closed = asyncio.Event()
+
+    def endless() -> Generator[int, None, None]:
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.set()
+
+    body = FakeBody(endless, Mode.GENERATOR)
+    tool = RunningTool("here", "tool", body, {}, Workers(), Conduct(execution="inline"))
+    call = asyncio.ensure_future(tool.call({}))
+    await turn()
+    await turn()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert closed.is_set()
