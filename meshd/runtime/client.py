@@ -7,33 +7,45 @@ before it executed anything, so asking again is safe.
 https://modelcontextprotocol.io/specification/2026-07-28/basic/transports
 """
 
+import asyncio
 import itertools
-import json
-from collections.abc import AsyncIterator, Callable
+import ssl
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any
+from types import MappingProxyType, TracebackType
+from typing import Any, Self, cast
 
-import aiohttp
-
-from meshd import __version__
 from meshd.domain.spec import JsonValue
-from meshd.errors import ArgumentsRejected, CallError, CallTimedOut, Unavailable
+from meshd.errors import (
+    ArgumentsRejected,
+    CallError,
+    CallTimedOut,
+    ConnectionLost,
+    ResultRejected,
+    Unavailable,
+)
 from meshd.runtime.event_stream import EventReader
-from meshd.runtime.tool_answer import Form, parsed, refuses_the_version, value_of
+from meshd.runtime.exact_json import loaded
+from meshd.runtime.tool_answer import Form, parsed, refusal, refuses_the_version, value_of
+from meshd.runtime.tool_question import Target
+from meshd.runtime.wire.address import NotAnAddress, address_of
+from meshd.runtime.wire.connection import Exchange
+from meshd.runtime.wire.failures import NotSent, TooLarge, WireFailure
+from meshd.runtime.wire.pool import Pool
+from meshd.runtime.wire.request import NotAHeader
 
-PROTOCOL_VERSION = "2026-07-28"
-IDLE_SECONDS = 30.0
-"""How long an idle connection is kept: less than any server of ours keeps it."""
-CONNECT_SECONDS = 5.0
-CONNECTIONS_PER_HOST = 1_000
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_REMEMBERED = 10_000
 
-_META = "io.modelcontextprotocol/"
+CHUNKS = "meshd.dev/chunks"
+"""The key of `_meta` by which a consumer says in which form it wants chunks."""
+CHUNK = "meshd.dev/chunk"
+"""The key of a notification's `_meta` by which a provider says in which form its chunk is."""
 
 OnProgress = Callable[[str], None]
 """Receives the message of each progress notification."""
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,52 +56,24 @@ class _Question:
     tool: str
     arguments: dict[str, JsonValue]
     provider: str
-    on_progress: OnProgress | None
+    headers: Mapping[str, str]
+    meta: Mapping[str, JsonValue]
     number: int
-
-    def headers(self, form: Form) -> dict[str, str]:
-        headers = {
-            "Accept": "application/json, text/event-stream",
-            "Accept-Encoding": "identity",
-            "Content-Type": "application/json",
-            "User-Agent": f"meshd/{__version__}",
-        }
-        if form == "stateless":
-            headers["MCP-Protocol-Version"] = PROTOCOL_VERSION
-            headers["Mcp-Method"] = "tools/call"
-            headers["Mcp-Name"] = self.tool
-        return headers
-
-    def body(self, form: Form) -> bytes:
-        params: dict[str, JsonValue] = {"name": self.tool, "arguments": self.arguments}
-        meta: dict[str, JsonValue] = {}
-        if form == "stateless":
-            meta |= {
-                f"{_META}protocolVersion": PROTOCOL_VERSION,
-                f"{_META}clientCapabilities": {},
-                f"{_META}clientInfo": {"name": "meshd", "version": __version__},
-            }
-        if self.on_progress is not None:
-            meta["progressToken"] = self.number
-        if meta:
-            params["_meta"] = meta
-        message = {"jsonrpc": "2.0", "id": self.number, "method": "tools/call", "params": params}
-        try:
-            return json.dumps(message, separators=(",", ":"), allow_nan=False).encode()
-        except (TypeError, ValueError) as error:
-            reason = f"the arguments cannot be sent: {error}"
-            raise ArgumentsRejected(reason, provider=self.provider) from None
 
 
 class McpClient:
-    """Calls tools of agents; belongs to one event loop, and is left to close its connections."""
+    """Calls tools of agents; belongs to one event loop, and is left to close its connections.
 
-    def __init__(self) -> None:
-        self._http: aiohttp.ClientSession | None = None
+    `tls` is what certificates are checked by, the system's authorities if it is not given.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._pool = Pool(tls)
         self._older: dict[str, None] = {}
+        self._targets: dict[tuple[str, str, Form], Target] = {}
         self._numbers = itertools.count(1)
 
-    async def __aenter__(self) -> "McpClient":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -102,157 +86,234 @@ class McpClient:
 
     async def close(self) -> None:
         """Close all connections; a later call opens new ones."""
-        http, self._http = self._http, None
-        if http is not None:
-            await http.close()
+        await self._pool.close()
 
-    async def call(
+    async def call(  # noqa: PLR0913 - each of them is a call's own
         self,
         endpoint: str,
         tool: str,
         arguments: dict[str, JsonValue],
         *,
-        timeout_seconds: float | None = None,
-        on_progress: OnProgress | None = None,
         provider: str = "",
+        timeout_seconds: float | None = None,
+        headers: Mapping[str, str] = NOTHING,
+        meta: Mapping[str, JsonValue] = NOTHING,
+        on_progress: OnProgress | None = None,
     ) -> JsonValue:
         """Call a tool of the agent at the endpoint (its base URL) and return its value.
 
-        `provider` is what errors call the tool. Cancelling the call closes its connection, by which
-        the server learns of it.
+        `provider` is what errors call the tool; headers and meta are sent beside those of the
+        protocol. Cancelling the call closes its connection, by which the server learns of it.
 
         Raises:
             Unavailable: nothing answers at the endpoint; nothing was sent.
+            ConnectionLost: the connection broke; the tool may or may not have run.
             CallTimedOut: the time passed; the tool may or may not have run.
             ToolFailed: the tool answered an error.
-            ArgumentsRejected: the arguments are no JSON.
-            CallError: the answer is not MCP, or the connection broke.
+            ArgumentsRejected: the arguments are no JSON, or a header cannot be sent.
+            CallError: another error of the provider, or the answer is not MCP.
 
         """
-        question = _Question(
-            endpoint, tool, arguments, provider or tool, on_progress, next(self._numbers)
-        )
-        limits = aiohttp.ClientTimeout(total=timeout_seconds, connect=CONNECT_SECONDS)
+        number = next(self._numbers)
+        if on_progress is not None:
+            meta = {**meta, "progressToken": number}
+        question = _Question(endpoint, tool, arguments, provider or tool, headers, meta, number)
+        if timeout_seconds is None:
+            return await self._value(question, on_progress)
+        limit = asyncio.timeout(timeout_seconds)
         try:
-            return await self._ask(question, limits)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            # Whoever answers there next may be another server.
-            self._older.pop(endpoint, None)
-            raise self._unavailable(question, error) from None
-        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-            raise self._unavailable(question, error) from None
-        except TimeoutError:
+            async with limit:
+                return await self._value(question, on_progress)
+        except TimeoutError as error:
+            if isinstance(error, CallError) or not limit.expired():
+                raise
             reason = f"no answer from {endpoint} in time"
             raise CallTimedOut(reason, provider=question.provider) from None
-        except (aiohttp.ClientError, OSError) as error:
-            reason = f"the connection to {endpoint} broke: {_words(error)}; the tool may have run"
-            raise CallError(reason, provider=question.provider) from None
 
-    async def _ask(self, question: _Question, limits: aiohttp.ClientTimeout) -> JsonValue:
+    async def stream(
+        self,
+        endpoint: str,
+        tool: str,
+        arguments: dict[str, JsonValue],
+        *,
+        provider: str = "",
+        headers: Mapping[str, str] = NOTHING,
+        meta: Mapping[str, JsonValue] = NOTHING,
+    ) -> AsyncGenerator[JsonValue, None]:
+        """Call a tool and yield what it yields, as it comes; raises what `call` raises.
+
+        While nobody asks for the next chunk, little is read, so that the provider waits. Closing
+        the generator closes the connection. Where no chunk comes, but a list, it yields its items.
+        """
+        number = next(self._numbers)
+        meta = {**meta, CHUNKS: "json", "progressToken": number}
+        question = _Question(endpoint, tool, arguments, provider or tool, headers, meta, number)
+        form, exchange = await self._asked(question)
+        if not exchange.is_stream:
+            for item in _items(self._whole(exchange, form, question)):
+                yield item
+            return
+        is_chunked = False
+        try:
+            async for message in self._messages(exchange, question):
+                if not _is_progress(message):
+                    value = value_of(message, form, question.provider)
+                    if not is_chunked:
+                        for item in _items(value):
+                            yield item
+                    exchange.release()
+                    return
+                found, chunk = _chunk(message, question.provider)
+                if found:
+                    is_chunked = True
+                    yield chunk
+        finally:
+            exchange.abandon()
+
+    async def _value(self, question: _Question, on_progress: OnProgress | None) -> JsonValue:
+        form, exchange = await self._asked(question)
+        if not exchange.is_stream:
+            return self._whole(exchange, form, question)
+        try:
+            async for message in self._messages(exchange, question):
+                if not _is_progress(message):
+                    exchange.release()
+                    return value_of(message, form, question.provider)
+                text = message["params"].get("message")
+                if on_progress is not None and isinstance(text, str):
+                    on_progress(text)
+        except BaseException:
+            exchange.abandon()
+            raise
+        raise AssertionError("messages end with an answer or an error")
+
+    async def _asked(self, question: _Question) -> tuple[Form, Exchange]:
+        """Send the call in the form that the server speaks."""
         if question.endpoint not in self._older:
+            exchange = await self._sent("stateless", question)
+            if exchange.status != 400 or not refuses_the_version(exchange.body):
+                return "stateless", exchange
+            if len(self._older) >= MAX_REMEMBERED:
+                self._older.clear()
+            self._older[question.endpoint] = None
+        exchange = await self._sent("older", question)
+        if exchange.status == 400:
+            # It may have become a newer one.
+            self._older.pop(question.endpoint, None)
+        return "older", exchange
+
+    async def _sent(self, form: Form, question: _Question) -> Exchange:
+        try:
+            target = self._target(question.endpoint, question.tool, form)
+            request = target.request(
+                question.number, question.arguments, question.headers, question.meta
+            )
+            exchange = await self._pool.ask(target.address, request, MAX_ANSWER_BYTES)
+        except (NotSent, NotAnAddress, NotAHeader) as error:
+            # Whoever answers there next may be another server.
+            self._older.pop(question.endpoint, None)
+            reason = f"nothing answers at {question.endpoint}: {error}"
+            raise Unavailable(reason, provider=question.provider) from None
+        except ArgumentsRejected as error:
+            error.provider = question.provider
+            raise
+        except WireFailure as error:
+            raise _lost(error, question) from None
+        if exchange.encoding not in {b"", b"identity"}:
+            exchange.abandon()
+            reason = "the answer is compressed, which was not asked for; the tool may have run"
+            raise ResultRejected(reason, provider=question.provider)
+        return exchange
+
+    def _target(self, endpoint: str, tool: str, form: Form) -> Target:
+        key = (endpoint, tool, form)
+        target = self._targets.get(key)
+        if target is None:
+            if len(self._targets) >= MAX_REMEMBERED:
+                self._targets.clear()
+            target = self._targets[key] = Target(address_of(endpoint), tool, form)
+        return target
+
+    def _whole(self, exchange: Exchange, form: Form, question: _Question) -> JsonValue:
+        provider = question.provider
+        refused = refusal(exchange.status, exchange.body, provider)
+        if refused is not None:
+            raise refused
+        return value_of(parsed(exchange.body, exchange.status, provider), form, provider)
+
+    async def _messages(
+        self, exchange: Exchange, question: _Question
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield each progress notification, and the answer as the last message.
+
+        Raises:
+            ConnectionLost: the stream ended without an answer.
+            ResultRejected: a message is too large.
+            CallError: what came is not MCP.
+
+        """
+        reader = EventReader()
+        provider = question.provider
+        while True:
             try:
-                return await self._ask_in("stateless", question, limits)
-            except _VersionRefused:
-                if len(self._older) >= MAX_REMEMBERED:
-                    self._older.clear()
-                self._older[question.endpoint] = None
-        return await self._ask_in("older", question, limits)
-
-    async def _ask_in(
-        self, form: Form, question: _Question, limits: aiohttp.ClientTimeout
-    ) -> JsonValue:
-        async with self._session().post(
-            f"{question.endpoint}/mcp",
-            data=question.body(form),
-            headers=question.headers(form),
-            timeout=limits,
-            allow_redirects=False,
-        ) as response:
-            if response.content_type == "text/event-stream":
-                answer = await _streamed(response, question)
-            else:
-                content = await _whole(response, question.provider)
-                if response.status == 400:
-                    self._consider(form, question.endpoint, content)
-                answer = parsed(content, response.status, question.provider)
-        return value_of(answer, form, question.provider)
-
-    def _consider(self, form: Form, endpoint: str, refusal: bytes) -> None:
-        """Give the other form a chance where a request was refused unread."""
-        if form == "older":
-            self._older.pop(endpoint, None)
-        elif refuses_the_version(refusal):
-            raise _VersionRefused
-
-    def _session(self) -> aiohttp.ClientSession:
-        if self._http is None:
-            connector = aiohttp.TCPConnector(
-                limit=0,
-                limit_per_host=CONNECTIONS_PER_HOST,
-                keepalive_timeout=IDLE_SECONDS,
-            )
-            self._http = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                auto_decompress=False,
-            )
-        return self._http
-
-    def _unavailable(self, question: _Question, error: Exception) -> Unavailable:
-        reason = f"nothing answers at {question.endpoint}: {_words(error)}"
-        return Unavailable(reason, provider=question.provider)
+                data = await exchange.read()
+            except WireFailure as error:
+                raise _lost(error, question) from None
+            if not data:
+                reason = "the stream ended without an answer; the tool may have run"
+                raise ConnectionLost(reason, provider=provider)
+            for event in reader.feed(data):
+                _require_bearable(len(event), provider)
+                message = parsed(event, exchange.status, provider)
+                if _is_answer(message, question.number):
+                    yield message
+                    return
+                if _is_progress(message):
+                    yield message
+            _require_bearable(reader.held_bytes, provider)
 
 
-class _VersionRefused(Exception):
-    """The server speaks older revisions only."""
-
-
-async def _whole(response: aiohttp.ClientResponse, provider: str) -> bytes:
-    content = bytearray()
-    async for chunk in response.content.iter_any():
-        content += chunk
-        _require_bearable(len(content), provider)
-    return bytes(content)
-
-
-async def _streamed(response: aiohttp.ClientResponse, question: _Question) -> dict[str, Any]:
-    async for data in _events(response, question.provider):
-        message = parsed(data, response.status, question.provider)
-        if message.get("id") == question.number:
-            return message
-        if "error" in message and message.get("id") is None:
-            return message
-        if message.get("method") == "notifications/progress":
-            _report(message.get("params"), question.on_progress)
-    raise CallError(
-        "the stream ended without an answer; the tool may have run", provider=question.provider
+def _is_answer(message: dict[str, Any], number: int) -> bool:
+    found = message.get("id")
+    return ("method" not in message and found == number and found is not True) or (
+        "error" in message and found is None
     )
 
 
-async def _events(response: aiohttp.ClientResponse, provider: str) -> AsyncIterator[bytes]:
-    reader = EventReader()
-    async for chunk in response.content.iter_any():
-        for data in reader.feed(chunk):
-            _require_bearable(len(data), provider)
-            yield data
-        _require_bearable(reader.held_bytes, provider)
+def _is_progress(message: dict[str, Any]) -> bool:
+    return message.get("method") == "notifications/progress" and isinstance(
+        message.get("params"), dict
+    )
+
+
+def _chunk(message: dict[str, Any], provider: str) -> tuple[bool, JsonValue]:
+    """Return whether a progress notification carries a chunk, and the chunk."""
+    params = cast("dict[str, Any]", message["params"])
+    text, meta = params.get("message"), params.get("_meta")
+    if not isinstance(text, str):
+        return False, None
+    if not isinstance(meta, dict) or cast("dict[str, Any]", meta).get(CHUNK) != "json":
+        return True, text
+    try:
+        return True, loaded(text.encode("utf-8", "surrogatepass"))
+    except ValueError as error:
+        reason = f"a chunk is no JSON, though it is said to be: {error}"
+        raise ResultRejected(reason, provider=provider) from None
+
+
+def _items(value: JsonValue) -> list[JsonValue]:
+    return cast("list[JsonValue]", value) if isinstance(value, list) else [value]
+
+
+def _lost(error: WireFailure, question: _Question) -> CallError:
+    if isinstance(error, TooLarge):
+        return ResultRejected(str(error), provider=question.provider)
+    reason = f"the connection to {question.endpoint} broke: {error}; the tool may have run"
+    return ConnectionLost(reason, provider=question.provider)
 
 
 def _require_bearable(size: int, provider: str) -> None:
     if size > MAX_ANSWER_BYTES:
-        raise CallError(f"the answer has more than {MAX_ANSWER_BYTES} bytes", provider=provider)
-
-
-def _report(params: object, on_progress: OnProgress | None) -> None:
-    if on_progress is None or not isinstance(params, dict):
-        return
-    message = params.get("message")  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-    if isinstance(message, str):
-        on_progress(message)
-
-
-def _words(error: Exception) -> str:
-    """Return the reason without what the sentence around it says already."""
-    cause = getattr(error, "os_error", None) or error
-    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+        raise ResultRejected(
+            f"the answer has more than {MAX_ANSWER_BYTES} bytes", provider=provider
+        )

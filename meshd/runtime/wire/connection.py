@@ -1,0 +1,343 @@
+"""One connection: a request is written, its answer is read, one after the other.
+
+An answer is collected whole, but for an event stream, which is read as it comes: while nobody reads
+it, the socket is not read either, and so the server waits. What a server may cost is bounded: the
+size of an answer, and the bytes that bring none of it (headers, trailers, chunk extensions, interim
+answers).
+"""
+
+import asyncio
+import select
+import socket
+from collections.abc import Callable
+from typing import cast
+
+import httptools
+
+from meshd.runtime.wire.failures import Broken, NotSent, TooLarge, WireFailure, words
+
+MAX_OVERHEAD_BYTES = 64 * 1024
+"""How much may come, one after the other, that is no part of an answer's body."""
+READ_AHEAD_BYTES = 64 * 1024
+"""How much of an event stream is kept for its reader before the socket is read no more."""
+SURELY_ONE_WRITE_BYTES = 16 * 1024
+DRAIN_SECONDS = 1.0
+"""How long the end of an answer is awaited that nobody needs, so that its connection can go on."""
+
+EVENT_STREAM = b"text/event-stream"
+
+
+class Exchange:
+    """One request and what has come of its answer."""
+
+    __slots__ = (
+        "_arrived",
+        "_complete",
+        "_connection",
+        "_deadline",
+        "_failure",
+        "_max_bytes",
+        "_parts",
+        "_size",
+        "_unread",
+        "_waiting",
+        "body",
+        "content_type",
+        "encoding",
+        "is_stream",
+        "status",
+    )
+
+    def __init__(self, connection: "Connection", max_bytes: int) -> None:
+        self.status = 0
+        self.content_type = b""
+        self.encoding = b""
+        self.is_stream = False
+        self.body = b""
+        self._connection = connection
+        self._max_bytes = max_bytes
+        self._arrived: asyncio.Future[None] = connection.loop.create_future()
+        self._waiting: asyncio.Future[None] | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._failure: WireFailure | None = None
+        self._complete = False
+        self._unread = True
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    async def arrive(self) -> None:
+        """Wait for the whole answer, or for the headers of an event stream.
+
+        Raises:
+            NotSent: the connection was dead before the request was written.
+            WireFailure: there is no answer that can be used.
+
+        """
+        try:
+            await self._arrived
+        except BaseException:
+            self.abandon()
+            raise
+        if self._failure is not None and not self.is_stream:
+            raise self._failure
+
+    async def read(self) -> bytes:
+        """Return what has come of an event stream since, or wait for more; empty at its end.
+
+        Raises:
+            Broken: the stream broke off.
+
+        """
+        while not self._parts:
+            if self._failure is not None:
+                raise self._failure
+            if self._complete:
+                return b""
+            self._waiting = self._connection.loop.create_future()
+            await self._waiting
+        data = b"".join(self._parts)
+        self._parts.clear()
+        self._size = 0
+        self._connection.wants_more(self)
+        return data
+
+    def abandon(self) -> None:
+        """Close the connection unless the answer is complete: so the server learns of it."""
+        self._connection.leave(self)
+
+    def release(self) -> None:
+        """Need nothing more of an answer; its connection goes on if the rest comes soon."""
+        if self._complete or self._failure is not None:
+            return
+        self._unread = False
+        self._parts.clear()
+        self._size = 0
+        self._connection.wants_more(self)
+        self._deadline = self._connection.loop.call_later(DRAIN_SECONDS, self.abandon)
+
+    def take(self, data: bytes) -> bool:
+        """Add a part of the body; say whether it is enough for now."""
+        if not self._unread:
+            return False
+        self._parts.append(data)
+        self._size += len(data)
+        if self.is_stream:
+            self._wake()
+            return self._size > READ_AHEAD_BYTES
+        if self._size > self._max_bytes:
+            self.end(TooLarge(f"the answer has more than {self._max_bytes} bytes"))
+        return False
+
+    def begin(self) -> None:
+        """Note that the headers are complete."""
+        if self.content_type.partition(b";")[0].strip().lower() == EVENT_STREAM:
+            self.is_stream = True
+            self._wake()
+
+    def end(self, failure: WireFailure | None = None) -> None:
+        """Note that nothing more comes."""
+        if self._complete or self._failure is not None:
+            return
+        self._failure = failure
+        self._complete = failure is None
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if not self.is_stream:
+            parts = self._parts
+            self.body = parts[0] if len(parts) == 1 else b"".join(parts)
+            parts.clear()
+        self._wake()
+
+    @property
+    def has_failed(self) -> bool:
+        """Say whether the answer cannot be used."""
+        return self._failure is not None
+
+    def _wake(self) -> None:
+        if not self._arrived.done():
+            self._arrived.set_result(None)
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
+
+class Connection(asyncio.Protocol):
+    """A socket that is connected; `on_free` is told when it can carry the next request."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_free: "Callable[[Connection], None]",
+        on_lost: "Callable[[Connection], None]",
+    ) -> None:
+        self.loop = loop
+        self.idle_since = 0.0
+        self.is_lost = False
+        self._on_free = on_free
+        self._on_lost = on_lost
+        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self._pending: select.poll | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._exchange: Exchange | None = None
+        self._sent = 0
+        self._answered = False
+        self._overhead = 0
+        self._is_complete = False
+        self._keeps_alive = False
+        self._until_end = False
+        self._is_paused = False
+        self._surplus = False
+
+    def ask(self, request: bytes, max_bytes: int) -> Exchange:
+        """Write a request; the answer comes to what is returned."""
+        exchange = self._exchange = Exchange(self, max_bytes)
+        self._sent = len(request)
+        self._answered = self._is_complete = self._surplus = self._until_end = False
+        self._overhead = 0
+        self._transport.write(request)
+        return exchange
+
+    def is_alive(self) -> bool:
+        """Say whether an idle connection can be written to, even if its end is not noticed yet."""
+        if self.is_lost or self._transport.is_closing():
+            return False
+        return self._pending is not None and not self._pending.poll(0)
+
+    def abort(self) -> None:
+        """Close the connection now."""
+        self._transport.abort()
+
+    def leave(self, exchange: Exchange) -> None:
+        """Close the connection if it is still busy with this request."""
+        if self._exchange is exchange:
+            self._exchange = None
+            exchange.end(Broken("the request was given up"))
+            self.abort()
+
+    def wants_more(self, exchange: Exchange) -> None:
+        """Read on if reading this answer has paused."""
+        if self._is_paused and self._exchange is exchange:
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin (asyncio)."""
+        self._transport = cast("asyncio.Transport", transport)
+        is_tls = transport.get_extra_info("ssl_object") is not None
+        self._pending = select.poll()
+        # TLS has things to say while nothing is asked, so only an end counts there.
+        events = select.POLLRDHUP if is_tls else select.POLLIN | select.POLLRDHUP
+        found: socket.socket = transport.get_extra_info("socket")
+        self._pending.register(found.fileno(), events)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End (asyncio)."""
+        self.is_lost = True
+        self._parser = cast("httptools.HttpResponseParser", None)  # it holds on to its protocol
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.end(self._failure(exc))
+        self._on_lost(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Read (asyncio)."""
+        exchange = self._exchange
+        if exchange is None:
+            # Nothing was asked: it must not be taken for the answer to what is asked next.
+            self.abort()
+            return
+        self._answered = True
+        self._overhead += len(data)
+        problem: WireFailure | None = None
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            problem = Broken("the server wants another protocol")
+        except httptools.HttpParserError as error:
+            problem = Broken(f"what came is not HTTP: {words(error)}")
+        if self._is_complete:
+            self._finish(exchange, is_clean=problem is None)
+            return
+        if problem is None and self._overhead > MAX_OVERHEAD_BYTES:
+            problem = Broken(f"more than {MAX_OVERHEAD_BYTES} bytes of headers came")
+        if problem is not None:
+            exchange.end(problem)
+        if exchange.has_failed:
+            self._exchange = None
+            self.abort()
+
+    def on_message_begin(self) -> None:
+        """Begin an answer (httptools)."""
+        self._surplus = self._is_complete
+        if self._exchange is not None and not self._surplus:
+            self._until_end = True
+            self._exchange.content_type = self._exchange.encoding = b""
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note a header (httptools)."""
+        exchange = self._exchange
+        if exchange is None or self._surplus:
+            return
+        name = name.lower()
+        if name == b"content-type":
+            exchange.content_type = value
+        elif name == b"content-encoding":
+            exchange.encoding = value
+        elif name == b"content-length":
+            self._until_end = False
+        elif name == b"transfer-encoding":
+            self._until_end = False
+            if value.strip().lower() != b"chunked":
+                exchange.end(Broken("the answer has an encoding that was not asked for"))
+
+    def on_headers_complete(self) -> None:
+        """Note that the headers are complete (httptools)."""
+        status = self._parser.get_status_code()
+        if status < 200 or self._surplus or self._exchange is None:
+            return
+        self._exchange.status = status
+        self._exchange.begin()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body (httptools)."""
+        exchange = self._exchange
+        if exchange is None or self._surplus:
+            return
+        self._overhead = 0
+        if exchange.take(body) and not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def on_message_complete(self) -> None:
+        """End an answer, if it is not an interim one (httptools)."""
+        if self._parser.get_status_code() >= 200 and not self._surplus:
+            self._is_complete = True
+            self._keeps_alive = self._parser.should_keep_alive()
+
+    def _finish(self, exchange: Exchange, *, is_clean: bool) -> None:
+        self._exchange = None
+        exchange.end()
+        # What is not written yet would be taken for the beginning of the next request.
+        is_written = not self._transport.get_write_buffer_size()
+        if is_clean and self._keeps_alive and is_written and not self._surplus:
+            if self._is_paused:
+                self._is_paused = False
+                self._transport.resume_reading()
+            self._on_free(self)
+        else:
+            self.abort()
+
+    def _failure(self, error: Exception | None) -> WireFailure | None:
+        """Return what the end of the connection means for the request under way."""
+        if self._answered:
+            if self._until_end and error is None:
+                return None
+            return Broken(f"it ended within the answer{_because(error)}")
+        if isinstance(error, BrokenPipeError) and self._sent <= SURELY_ONE_WRITE_BYTES:
+            # Only writing fails so, and so little is written at once or not at all.
+            return NotSent("it was closed before the request was written")
+        return Broken(f"it was closed without an answer{_because(error)}")
+
+
+def _because(error: Exception | None) -> str:
+    return "" if error is None else f": {words(error)}"
