@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from meshd.clock import Clock
+from meshd.clock import Clock, SystemClock
 from meshd.domain.spec import ToolSpec
 from meshd.errors import LifespanFailed
 from meshd.plan.model import AgentPlan
@@ -26,6 +26,8 @@ from meshd.runtime.workers import Workers
 
 logger = logging.getLogger("meshd.agent")
 
+SYSTEM_CLOCK = SystemClock()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
@@ -39,6 +41,7 @@ class Parts:
     resources: tuple[Offer, ...] = ()
     prompts: tuple[Offer, ...] = ()
     lifespan: Callable[[], AbstractAsyncContextManager[Any]] | None = None
+    tokens: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
 class RunningAgent:
@@ -51,6 +54,7 @@ class RunningAgent:
         parts: Parts,
         edges: Mapping[tuple[str, str], Edge],
         workers: Workers,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Wire the tools; `edges` are the agent's own, by tool and parameter."""
         self.plan = plan
@@ -76,6 +80,8 @@ class RunningAgent:
             self.tools,
             [RunningOffer(plan.key, offer, workers) for offer in parts.resources],
             [RunningOffer(plan.key, offer, workers) for offer in parts.prompts],
+            clock=clock,
+            tokens=parts.tokens,
         )
         self._lifespan = parts.lifespan
         self._drain: Callable[[], Awaitable[None]] | None = None

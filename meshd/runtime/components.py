@@ -4,9 +4,10 @@ They are FastMCP components of our own classes, so FastMCP's rules for the signa
 do not apply to user callables.
 """
 
+import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextvars import ContextVar
 from typing import Any, cast
 
@@ -21,7 +22,7 @@ from fastmcp.prompts import Message, Prompt
 from fastmcp.prompts.base import PromptArgument, PromptResult
 from fastmcp.resources import Resource, ResourceTemplate
 from fastmcp.resources.base import ResourceResult
-from fastmcp.server.dependencies import get_context
+from fastmcp.server.dependencies import fastmcp_request_ctx, get_context
 from fastmcp.tools.base import InputRequiredToolResult, Tool, ToolResult
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
@@ -33,10 +34,13 @@ from mcp_types import (
 from pydantic import AnyUrl, BaseModel, PrivateAttr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from meshd.clock import Clock
 from meshd.domain.signature import ToolSignature
 from meshd.domain.spec import Hints, JsonValue
-from meshd.errors import CallError, ToolFailed
+from meshd.errors import CallError, CallTimedOut, ToolFailed, Unauthorised
 from meshd.plan.model import ToolPlan
+from meshd.runtime.context import current_call
+from meshd.runtime.inbound import traced
 from meshd.runtime.offer import RunningOffer
 from meshd.runtime.tool import OnChunk, RunningTool
 
@@ -44,6 +48,7 @@ WRAPPED = {"fastmcp": {"wrap_result": True}}
 """Tells FastMCP's client to unwrap `{"result": …}`."""
 
 
+CHUNKS_META = "meshd.dev/chunks"
 ERROR_META = "meshd.dev/error"
 """Under this name an error's `_meta` says which kind it is of, for callers that are meshd too."""
 
@@ -56,10 +61,14 @@ class MeshTool(Tool):
     """A tool that answers with what a `RunningTool` returns."""
 
     _running: RunningTool = PrivateAttr()
+    _clock: Clock = PrivateAttr()
+    _is_locked: bool = PrivateAttr(default=False)
 
     @classmethod
-    def of(cls, running: RunningTool, plan: ToolPlan) -> "MeshTool":
-        """Make the component for a running tool."""
+    def of(
+        cls, running: RunningTool, plan: ToolPlan, clock: Clock, *, is_locked: bool = False
+    ) -> "MeshTool":
+        """Make the component for a running tool; a locked one is called with its token only."""
         spec, signature = plan.spec, plan.signature
         output = signature.output_schema
         tool = cls(
@@ -73,6 +82,8 @@ class MeshTool(Tool):
             meta=tool_meta(plan),
         )
         tool._running = running
+        tool._clock = clock
+        tool._is_locked = is_locked
         return tool
 
     async def run(self, arguments: dict[str, Any]) -> ToolResult:
@@ -97,12 +108,48 @@ class MeshTool(Tool):
         settled = _settled.get()
         if settled is not None and settled[0] is running:
             return settled[1]
-        on_chunk = progress_reporter() if running.body.signature.mode.is_generator else None
+        meta = request_meta()
+        context = traced(current_call.get(), meta)
+        if self._is_locked and running.name not in context.opened:
+            return Unauthorised(
+                f"`{running.provider}` demands its token", provider=running.provider
+            )
+        on_chunk = progress_reporter(meta) if running.body.signature.mode.is_generator else None
+        token = current_call.set(context)
         try:
             given = contexts(running.body.signature)
-            return await running.call(arguments, given=given, on_chunk=on_chunk)
+            call = running.call(arguments, given=given, on_chunk=on_chunk)
+            return await in_time(running, call, context.deadline, self._clock)
         except CallError as error:
             return error
+        finally:
+            current_call.reset(token)
+
+
+async def in_time(
+    running: RunningTool, call: Coroutine[Any, Any, JsonValue], deadline: float | None, clock: Clock
+) -> JsonValue:
+    """Return what the call returns; when its deadline (monotonic) passes, it is cancelled.
+
+    Raises:
+        CallTimedOut: it was.
+
+    """
+    if deadline is None:
+        return await call
+    left = deadline - clock.monotonic()
+    limit = asyncio.timeout(left)
+    try:
+        if left <= 0:
+            raise timed_out(running)
+        async with limit:
+            return await call
+    except TimeoutError as error:
+        if isinstance(error, CallError):
+            raise
+        raise timed_out(running) from None
+    finally:
+        call.close()
 
 
 class FailedResult(ToolResult):
@@ -227,6 +274,11 @@ def error_answer(error: CallError) -> tuple[str, Mapping[str, Any] | None] | Non
     return str(error), None if isinstance(error, ToolFailed) else {ERROR_META: error_fields(error)}
 
 
+def timed_out(running: RunningTool) -> CallTimedOut:
+    """Return the error of a call that was cancelled because its time was over."""
+    return CallTimedOut(f"`{running.provider}` was not done in time", provider=running.provider)
+
+
 def error_fields(error: CallError) -> dict[str, JsonValue]:
     """Return what a caller needs to raise the same error."""
     return {
@@ -310,15 +362,32 @@ def json_text(value: JsonValue) -> str:
         return json.dumps(value, separators=(",", ":"))
 
 
-def progress_reporter() -> OnChunk:
+def progress_reporter(meta: Mapping[str, Any]) -> OnChunk:
     """Return a function that sends chunks as progress to a client that asked for progress."""
     context = get_context()
 
     async def report(number: int, chunk: JsonValue) -> None:
-        text = chunk if isinstance(chunk, str) else json_text(chunk)
-        await context.report_progress(progress=number, message=text)
+        await context.report_progress(progress=number, message=chunk_text(chunk, meta))
 
     return report
+
+
+def chunk_text(chunk: JsonValue, meta: Mapping[str, Any]) -> str:
+    """Return a chunk in the words of its progress notification.
+
+    A caller that is meshd asks for JSON always, so that `"123"` stays a text.
+    """
+    if isinstance(chunk, str) and meta.get(CHUNKS_META) != "json":
+        return chunk
+    return json_text(chunk)
+
+
+def request_meta() -> Mapping[str, Any]:
+    """Return the `_meta` of the request that FastMCP serves, if it serves one."""
+    context = fastmcp_request_ctx.get(None)
+    return (
+        {} if context is None or context.meta is None else cast("Mapping[str, Any]", context.meta)
+    )
 
 
 def annotations(hints: Hints) -> ToolAnnotations:

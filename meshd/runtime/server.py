@@ -4,16 +4,25 @@ import contextlib
 import functools
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from fastmcp import FastMCP
 from fastmcp.exceptions import FastMCPError
-from fastmcp.server.http import DEFAULT_HOSTS, _host_matches  # pyright: ignore[reportPrivateUsage]
+from fastmcp.server.http import (
+    DEFAULT_HOSTS,
+    StarletteWithLifespan,
+    StreamableHTTPASGIApp,
+    _host_matches,  # pyright: ignore[reportPrivateUsage]
+)
 from fastmcp.tools.base import InputRequiredToolResult
+from mcp.server.transport_security import RequestBodyLimitMiddleware
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from meshd.clock import Clock
 from meshd.domain.signature import ToolSignature
 from meshd.domain.spec import JsonValue
 from meshd.errors import ToolFailed
@@ -24,16 +33,18 @@ from meshd.runtime.components import (
     MeshResource,
     MeshTemplate,
     MeshTool,
-    error_answer,
-    settled,
 )
-from meshd.runtime.lane.app import Lane, Rest
+from meshd.runtime.context import current_call
+from meshd.runtime.front import Doors, Entrance, Front
+from meshd.runtime.inbound import Inbound
+from meshd.runtime.lane.app import Lane
 from meshd.runtime.lane.request import Requests
 from meshd.runtime.offer import RunningOffer
 from meshd.runtime.request_headers import strict_headers
 from meshd.runtime.tool import RunningTool
 
 MCP_PATH = "/mcp"
+NO_TOKENS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +64,17 @@ class AgentServer:
         tools: Mapping[str, RunningTool],
         resources: Iterable[RunningOffer],
         prompts: Iterable[RunningOffer],
+        *,
+        clock: Clock,
+        tokens: Mapping[str, str] = NO_TOKENS,
     ) -> None:
-        """Build the server; nothing listens yet."""
+        """Build the server; nothing listens yet. `tokens` are those that tools demand, by name."""
         server: FastMCP[Any] = FastMCP(
             agent.name, agent.description or None, version=agent.version, on_duplicate="error"
         )
         for plan in agent.tools:
-            server.add_tool(MeshTool.of(tools[plan.spec.name], plan))
+            name = plan.spec.name
+            server.add_tool(MeshTool.of(tools[name], plan, clock, is_locked=name in tokens))
         for resource in resources:
             if "{" in resource.offer.uri:
                 server.add_template(MeshTemplate.of(resource))
@@ -73,6 +88,7 @@ class AgentServer:
         self._server = server
         self._plan = agent
         self._tools = tools
+        self._entrance = Entrance(Doors(tokens), Inbound.of(agent), clock, agent.max_request_bytes)
 
     @contextlib.asynccontextmanager
     async def applications(
@@ -93,8 +109,10 @@ class AgentServer:
             stateless_http=True,
             host_origin_protection=True,
             allowed_hosts=list(hosts),
+            middleware=[Middleware(Front, entrance=self._entrance)],
         )
         async with app.lifespan(app):
+            limit_bodies(app, self._plan.max_request_bytes)
             yield Applications(strict_headers(self._lane(app, hosts)), strict_headers(app))
 
     def _lane(self, app: ASGIApp, hosts: tuple[str, ...]) -> Lane:
@@ -104,10 +122,10 @@ class AgentServer:
             for plan in self._plan.tools
             if may_take_the_lane(plan.signature)
         }
-        rest = Rest(app, functools.partial(settled, app), error_answer)
-        requests = Requests(plain, functools.partial(may_be_named, hosts))
+        named = functools.partial(may_be_named, hosts)
+        requests = Requests(plain, named, self._entrance.inbound.names)
         info = self._server._mcp_server.server_info_stamp  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        return Lane(requests, rest, info, self._plan.max_request_bytes)
+        return Lane(requests, app, self._entrance, info)
 
     def caller(self, tool: RunningTool) -> Callable[[dict[str, JsonValue]], Awaitable[JsonValue]]:
         """Return the direct way to call a tool: through FastMCP only if the tool sees FastMCP."""
@@ -116,10 +134,15 @@ class AgentServer:
             return tool.call
 
         async def call(arguments: dict[str, JsonValue]) -> JsonValue:
+            # A caller within the process needs no token.
+            context = current_call.get()
+            token = current_call.set(replace(context, opened=context.opened | {tool.name}))
             try:
                 result = await self._server.call_tool(tool.name, arguments)
             except FastMCPError as error:
                 raise ToolFailed(str(error), provider=tool.provider) from None
+            finally:
+                current_call.reset(token)
             if isinstance(result, FailedResult):
                 raise result.error
             if isinstance(result, InputRequiredToolResult):
@@ -138,6 +161,18 @@ def may_take_the_lane(signature: ToolSignature) -> bool:
     if signature.context_parameters or signature.mcp_content:
         return False
     return "x-mcp-header" not in json.dumps(dict(signature.input_schema))
+
+
+def limit_bodies(app: StarletteWithLifespan, max_bytes: int) -> None:
+    """Let the MCP route take bodies of at most this size, for which FastMCP has no setting."""
+    for route in app.routes:
+        endpoint = getattr(route, "endpoint", None)
+        if isinstance(endpoint, StreamableHTTPASGIApp) and endpoint.session_manager is not None:
+            limit = endpoint.session_manager.asgi_app
+            if isinstance(limit, RequestBodyLimitMiddleware):  # pyright: ignore[reportUnnecessaryIsInstance]
+                limit.max_body_size = max_bytes
+                return
+    raise RuntimeError("this release of FastMCP limits request bodies in another way")
 
 
 def may_be_named(hosts: tuple[str, ...], host: str) -> bool:

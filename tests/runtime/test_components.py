@@ -12,6 +12,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import InputRequiredResult, TextContent
 from pydantic import BaseModel
 
+from meshd.clock import SystemClock
 from meshd.domain.signature import Mode
 from meshd.domain.spec import ToolSpec
 from meshd.errors import ArgumentsRejected, ToolFailed, Unavailable
@@ -129,7 +130,7 @@ def tool_of(function: Callable[..., Any], mode: Mode = Mode.SYNC, **more: Any) -
     body = FakeBody(function, mode, **more)
     spec = ToolSpec(callable="m:tool", name="tool")
     running = RunningTool("here", "tool", body, {}, Workers())
-    return MeshTool.of(running, ToolPlan(spec=spec, signature=body.signature))
+    return MeshTool.of(running, ToolPlan(spec=spec, signature=body.signature), SystemClock())
 
 
 async def called(tool: MeshTool, **more: Any) -> Any:

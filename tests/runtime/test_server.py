@@ -6,6 +6,7 @@ from fastmcp import Client, Context
 from fastmcp.exceptions import ToolError
 from mcp_types import InputRequiredResult, TextContent
 
+from meshd.clock import SystemClock
 from meshd.domain.signature import Mode
 from meshd.domain.spec import ToolSpec
 from meshd.errors import ArgumentsRejected, ToolFailed
@@ -22,7 +23,7 @@ def served(function: Callable[..., Any], **more: Any) -> tuple[AgentServer, Runn
     tool = RunningTool("here", "tool", body, {}, Workers())
     spec = ToolSpec(callable="sample:function", name="tool")
     plan = AgentPlan(name="here", tools=(ToolPlan(spec=spec, signature=body.signature),))
-    return AgentServer(plan, {"tool": tool}, (), ()), tool
+    return AgentServer(plan, {"tool": tool}, (), (), clock=SystemClock()), tool
 
 
 async def who_calls(context: Context, name: str) -> str:
@@ -95,7 +96,7 @@ async def test_resources_and_prompts_are_offered_by_their_kind() -> None:
         for name, uri in [("page", "some://page"), ("pages", "some://pages/{name}")]
     ]
     prompt = RunningOffer("here", Offer(body=body, name="ask"), Workers())
-    server = AgentServer(AgentPlan(name="here"), {}, offers, [prompt])
+    server = AgentServer(AgentPlan(name="here"), {}, offers, [prompt], clock=SystemClock())
     async with Client(server._server) as client:  # pyright: ignore[reportPrivateUsage]
         assert [one.name for one in await client.list_resources()] == ["page"]
         assert [one.name for one in await client.list_resource_templates()] == ["pages"]

@@ -4,6 +4,7 @@ What orjson cannot write (integers over 64 bits, lone surrogates, values of othe
 bytes here; such an answer is FastMCP's to write.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -92,10 +93,14 @@ def number_bytes(number: int | str) -> bytes:
 
 
 def progress_event(token: int | str, progress: int, message: str) -> bytes:
-    """Return the event that tells of a chunk; raises one of `CANNOT_WRITE`."""
+    """Return the event that tells of a chunk."""
+    try:
+        text = orjson.dumps(message)
+    except orjson.JSONEncodeError:
+        text = json.dumps(message).encode()
     return event(
         b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,'
-        b'"progress":%d.0,"message":%s}}' % (number_bytes(token), progress, orjson.dumps(message))
+        b'"progress":%d.0,"message":%s}}' % (number_bytes(token), progress, text)
     )
 
 

@@ -18,6 +18,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic_core import from_json
 
 MODERN_VERSION = "2026-07-28"
+MODERN_BYTES = MODERN_VERSION.encode()
 MCP_PATH = "/mcp"
 DEEPEST = 64
 """Levels of lists and objects in a body; FastMCP's own limit depends on the stack."""
@@ -122,40 +123,29 @@ class Requests(Generic[ToolT]):
     ) -> PlainCall[ToolT] | None:
         name = params.get("name")
         arguments = params.get("arguments")
-        meta = params.get("_meta")
-        known = 1 + ("arguments" in params) + ("_meta" in params)
-        if type(name) is not str or len(params) != known:
+        if type(name) is not str or (arguments is not None and type(arguments) is not dict):
             return None
-        if arguments is None:
-            arguments = {}
-        if type(arguments) is not dict:
+        has_meta = "_meta" in params
+        if len(params) != 1 + ("arguments" in params) + has_meta:
             return None
+        found: object = params["_meta"] if has_meta else {}
+        if type(found) is not dict:
+            return None
+        meta = cast("dict[str, Any]", found)
         version = headers.get(b"mcp-protocol-version")
-        modern = version is not None and version not in _HANDSHAKE
-        if modern:
-            if type(meta) is not dict or not _is_modern_meta(cast("dict[str, Any]", meta)):
-                return None
-            tool = self._by_header.get(headers[b"mcp-name"])
-            if name.encode("utf-8", "replace") != headers[b"mcp-name"]:
-                return None
-        else:
-            if "_meta" not in params:
-                meta = {}
-            elif type(meta) is not dict:
-                return None
-            tool = self._tools.get(name)
-        meta = cast("dict[str, Any]", meta)
-        if tool is None or "fastmcp" in meta:
+        modern = version == MODERN_BYTES
+        if modern and (headers[b"mcp-name"] != name.encode() or not _is_modern_meta(meta)):
             return None
+        tool = self._tools.get(name)
         token = meta.get("progressToken")
-        if "progressToken" in meta and type(token) is not int and type(token) is not str:
+        if tool is None or "fastmcp" in meta or not _is_token(token, meta):
             return None
-        return PlainCall(tool, number, cast("dict[str, Any]", arguments), meta, modern, token)
+        return PlainCall(tool, number, cast("dict[str, Any]", arguments or {}), meta, modern, token)
 
     def _has_a_form(self, headers: Headers) -> bool:
         """Say whether the headers are those of one of the two forms, for a known tool."""
         version = headers.get(b"mcp-protocol-version")
-        if version == b"2026-07-28":
+        if version == MODERN_BYTES:
             return (
                 headers.get(b"mcp-method") == b"tools/call"
                 and headers.get(b"mcp-name") in self._by_header
@@ -199,6 +189,12 @@ def _is_modern_meta(meta: dict[str, Any]) -> bool:
     return level is None or (type(level) is str and level in _LEVELS)
 
 
+def _is_token(token: object, meta: dict[str, Any]) -> bool:
+    if token is None:
+        return "progressToken" not in meta
+    return type(token) is int or type(token) is str
+
+
 def _is_plain_client(client: object) -> bool:
     if type(client) is not dict:
         return False
@@ -216,8 +212,8 @@ def is_shallow(body: bytes, value: dict[str, Any]) -> bool:
     for _ in range(DEEPEST):
         inside: list[Any] = []
         for one in level:
-            items = cast("Iterable[Any]", one.values() if type(one) is dict else one)
-            inside.extend(item for item in items if type(item) is dict or type(item) is list)
+            items: Iterable[object] = one.values() if type(one) is dict else one
+            inside.extend(item for item in items if isinstance(item, dict | list))
         if not inside:
             return True
         level = inside

@@ -1,0 +1,179 @@
+"""One plain call under way: its client watched, its deadline kept, its chunks sent as they come.
+
+A call that ends without ever waiting costs none of this. One that waits is given up when its time
+is over, and after a moment its client is watched: who goes away cancels the call. After a silence
+the answer becomes a stream of events with pings, as FastMCP's does, and with the first chunk.
+"""
+
+import asyncio
+import types
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, TypeVar, cast
+
+from starlette.types import Receive, Send
+
+WATCH_SECONDS = 0.05
+"""After this time a call is worth a task that watches its client."""
+PING_SECONDS = 15.0
+"""Silence after which a ping is sent, as FastMCP does."""
+
+_PING = b": ping\r\n\r\n"
+EVENTS = [
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"connection", b"keep-alive"),
+    (b"content-type", b"text/event-stream"),
+    (b"x-accel-buffering", b"no"),
+]
+
+T = TypeVar("T")
+
+
+class ClientGone(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class OutOfTime(Exception):
+    """The call's time is over."""
+
+
+class Exchange:
+    """The client's side of one call."""
+
+    __slots__ = (
+        "_deadline_timer",
+        "_ended_by",
+        "_last_sent",
+        "_lock",
+        "_loop",
+        "_ping_timer",
+        "_pinging",
+        "_receive",
+        "_seconds_left",
+        "_send",
+        "_task",
+        "_watch_timer",
+        "_watcher",
+        "streams",
+    )
+
+    def __init__(self, receive: Receive, send: Send, seconds_left: float | None) -> None:
+        self._receive = receive
+        self._send = send
+        self._seconds_left = seconds_left
+        self._ended_by: type[Exception] | None = None
+        self._lock: asyncio.Lock | None = None
+        self._watcher: asyncio.Future[None] | None = None
+        self._pinging: asyncio.Future[None] | None = None
+        self._ping_timer: asyncio.TimerHandle | None = None
+        self.streams = False
+        """Whether the answer has begun as a stream of events."""
+
+    async def outcome(self, call: Coroutine[Any, Any, T]) -> T:
+        """Return what the call returns, or raise what it raises.
+
+        Raises:
+            ClientGone: the client left; the call was cancelled.
+            OutOfTime: the time was over; the call was cancelled.
+
+        """
+        if self._seconds_left is not None and self._seconds_left <= 0:
+            call.close()
+            raise OutOfTime
+        try:
+            value = await attended(call, self._attend, self._leave)
+        except asyncio.CancelledError:
+            # Somebody else may have cancelled it at the same moment: then that holds.
+            if self._ended_by is not None and self._task.uncancel() == 0:
+                raise self._ended_by from None
+            raise
+        if self._ended_by is not None:
+            self._task.uncancel()
+        return value
+
+    async def send_event(self, message: bytes) -> None:
+        """Send one event; the stream begins with the first. Waits for a slow client."""
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+            self._loop = asyncio.get_running_loop()
+        async with self._lock:
+            await self._begin_stream()
+            await self._send({"type": "http.response.body", "body": message, "more_body": True})
+            self._last_sent = self._loop.time()
+
+    async def finish(self, message: bytes) -> None:
+        """End the answer's stream with its last event."""
+        await self._send({"type": "http.response.body", "body": message})
+
+    async def _begin_stream(self) -> None:
+        if not self.streams:
+            await self._send({"type": "http.response.start", "status": 200, "headers": EVENTS})
+            self.streams = True
+
+    def _attend(self) -> None:
+        """Begin to care for a call that waits."""
+        self._task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._loop = loop = asyncio.get_running_loop()
+        self._last_sent = loop.time()
+        self._watch_timer = loop.call_later(WATCH_SECONDS, self._watch)
+        self._deadline_timer = (
+            None
+            if self._seconds_left is None
+            else loop.call_later(self._seconds_left, self._end, OutOfTime)
+        )
+
+    def _leave(self) -> None:
+        self._watch_timer.cancel()
+        for one in (self._deadline_timer, self._ping_timer, self._watcher, self._pinging):
+            if one is not None:
+                one.cancel()
+
+    def _end(self, reason: type[Exception]) -> None:
+        if self._ended_by is None:
+            self._ended_by = reason
+            self._task.cancel()
+
+    def _watch(self) -> None:
+        self._ping_timer = self._loop.call_later(PING_SECONDS - WATCH_SECONDS, self._ping)
+        # Owned by the exchange: it ends with the call.
+        self._watcher = asyncio.ensure_future(self._watch_client())
+
+    async def _watch_client(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._end(ClientGone)
+
+    def _ping(self) -> None:
+        silence = self._loop.time() - self._last_sent
+        wait = PING_SECONDS - silence
+        if wait <= 0:
+            self._pinging = asyncio.ensure_future(self.send_event(_PING))
+            wait = PING_SECONDS
+        self._ping_timer = self._loop.call_later(wait, self._ping)
+
+
+@types.coroutine
+def attended(
+    call: Coroutine[Any, Any, T], attend: Callable[[], None], leave: Callable[[], None]
+) -> Generator[Any, Any, T]:
+    """Await a call; if it does not end at once, within `attend` and `leave`."""
+    try:
+        awaited = call.send(None)
+    except StopIteration as end:
+        return end.value
+    attend()
+    try:
+        while True:
+            try:
+                given = yield awaited
+            except GeneratorExit:
+                call.close()
+                raise
+            # Whatever is thrown at the task is the call's to see first.
+            except BaseException as error:  # noqa: BLE001
+                awaited = call.throw(error)
+            else:
+                awaited = call.send(given)
+    except StopIteration as end:
+        return end.value
+    finally:
+        leave()
