@@ -11,9 +11,8 @@ import asyncio
 import itertools
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
-from typing import Any, Self, cast
+from typing import Any, NamedTuple, Self, cast
 
 from meshd.domain.spec import JsonValue
 from meshd.errors import (
@@ -24,8 +23,13 @@ from meshd.errors import (
     ResultRejected,
     Unavailable,
 )
-from meshd.runtime.event_stream import EventReader
-from meshd.runtime.exact_json import loaded
+from meshd.runtime.answer_stream import (
+    CHUNKS,
+    AnswerStream,
+    chunk_of,
+    is_progress,
+    progress_text,
+)
 from meshd.runtime.tool_answer import Form, parsed, refusal, refuses_the_version, value_of
 from meshd.runtime.tool_question import Target
 from meshd.runtime.wire.address import NotAnAddress, address_of
@@ -37,19 +41,13 @@ from meshd.runtime.wire.request import NotAHeader
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_REMEMBERED = 10_000
 
-CHUNKS = "meshd.dev/chunks"
-"""The key of `_meta` by which a consumer says in which form it wants chunks."""
-CHUNK = "meshd.dev/chunk"
-"""The key of a notification's `_meta` by which a provider says in which form its chunk is."""
-
 OnProgress = Callable[[str], None]
 """Receives the message of each progress notification."""
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
+class _Question(NamedTuple):
     """One call, before it is known in which form it is sent."""
 
     endpoint: str
@@ -153,20 +151,20 @@ class McpClient:
             for item in _items(self._whole(exchange, form, question)):
                 yield item
             return
+        exchange.narrow()
+        messages = AnswerStream(exchange, number, question.provider, MAX_ANSWER_BYTES)
         is_chunked = False
         try:
-            async for message in self._messages(exchange, question):
-                if not _is_progress(message):
-                    value = value_of(message, form, question.provider)
-                    if not is_chunked:
-                        for item in _items(value):
-                            yield item
-                    exchange.release()
-                    return
-                found, chunk = _chunk(message, question.provider)
-                if found:
+            while is_progress(message := await messages.next_message()):
+                text = progress_text(message)
+                if text is not None:
                     is_chunked = True
-                    yield chunk
+                    yield chunk_of(message, text, question.provider)
+            value = value_of(message, form, question.provider)
+            for item in () if is_chunked else _items(value):
+                yield item
+        except WireFailure as error:
+            raise _lost(error, question) from None
         finally:
             exchange.abandon()
 
@@ -174,18 +172,19 @@ class McpClient:
         form, exchange = await self._asked(question)
         if not exchange.is_stream:
             return self._whole(exchange, form, question)
+        messages = AnswerStream(exchange, question.number, question.provider, MAX_ANSWER_BYTES)
         try:
-            async for message in self._messages(exchange, question):
-                if not _is_progress(message):
-                    exchange.release()
-                    return value_of(message, form, question.provider)
-                text = message["params"].get("message")
-                if on_progress is not None and isinstance(text, str):
+            while is_progress(message := await messages.next_message()):
+                text = progress_text(message)
+                if on_progress is not None and text is not None:
                     on_progress(text)
+        except WireFailure as error:
+            raise _lost(error, question) from None
         except BaseException:
             exchange.abandon()
             raise
-        raise AssertionError("messages end with an answer or an error")
+        exchange.release()
+        return value_of(message, form, question.provider)
 
     async def _asked(self, question: _Question) -> tuple[Form, Exchange]:
         """Send the call in the form that the server speaks."""
@@ -241,65 +240,6 @@ class McpClient:
             raise refused
         return value_of(parsed(exchange.body, exchange.status, provider), form, provider)
 
-    async def _messages(
-        self, exchange: Exchange, question: _Question
-    ) -> AsyncGenerator[dict[str, Any], None]:
-        """Yield each progress notification, and the answer as the last message.
-
-        Raises:
-            ConnectionLost: the stream ended without an answer.
-            ResultRejected: a message is too large.
-            CallError: what came is not MCP.
-
-        """
-        reader = EventReader()
-        provider = question.provider
-        while True:
-            try:
-                data = await exchange.read()
-            except WireFailure as error:
-                raise _lost(error, question) from None
-            if not data:
-                reason = "the stream ended without an answer; the tool may have run"
-                raise ConnectionLost(reason, provider=provider)
-            for event in reader.feed(data):
-                _require_bearable(len(event), provider)
-                message = parsed(event, exchange.status, provider)
-                if _is_answer(message, question.number):
-                    yield message
-                    return
-                if _is_progress(message):
-                    yield message
-            _require_bearable(reader.held_bytes, provider)
-
-
-def _is_answer(message: dict[str, Any], number: int) -> bool:
-    found = message.get("id")
-    return ("method" not in message and found == number and found is not True) or (
-        "error" in message and found is None
-    )
-
-
-def _is_progress(message: dict[str, Any]) -> bool:
-    return message.get("method") == "notifications/progress" and isinstance(
-        message.get("params"), dict
-    )
-
-
-def _chunk(message: dict[str, Any], provider: str) -> tuple[bool, JsonValue]:
-    """Return whether a progress notification carries a chunk, and the chunk."""
-    params = cast("dict[str, Any]", message["params"])
-    text, meta = params.get("message"), params.get("_meta")
-    if not isinstance(text, str):
-        return False, None
-    if not isinstance(meta, dict) or cast("dict[str, Any]", meta).get(CHUNK) != "json":
-        return True, text
-    try:
-        return True, loaded(text.encode("utf-8", "surrogatepass"))
-    except ValueError as error:
-        reason = f"a chunk is no JSON, though it is said to be: {error}"
-        raise ResultRejected(reason, provider=provider) from None
-
 
 def _items(value: JsonValue) -> list[JsonValue]:
     return cast("list[JsonValue]", value) if isinstance(value, list) else [value]
@@ -310,10 +250,3 @@ def _lost(error: WireFailure, question: _Question) -> CallError:
         return ResultRejected(str(error), provider=question.provider)
     reason = f"the connection to {question.endpoint} broke: {error}; the tool may have run"
     return ConnectionLost(reason, provider=question.provider)
-
-
-def _require_bearable(size: int, provider: str) -> None:
-    if size > MAX_ANSWER_BYTES:
-        raise ResultRejected(
-            f"the answer has more than {MAX_ANSWER_BYTES} bytes", provider=provider
-        )

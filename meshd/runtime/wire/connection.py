@@ -115,6 +115,10 @@ class Exchange:
         self._connection.wants_more(self)
         self._deadline = self._connection.loop.call_later(DRAIN_SECONDS, self.abandon)
 
+    def narrow(self) -> None:
+        """Let the system, too, keep little of what is not read yet; the connection ends with it."""
+        self._connection.narrow(self)
+
     def take(self, data: bytes) -> bool:
         """Add a part of the body; say whether it is enough for now."""
         if not self._unread:
@@ -130,7 +134,8 @@ class Exchange:
 
     def begin(self) -> None:
         """Note that the headers are complete."""
-        if self.content_type.partition(b";")[0].strip().lower() == EVENT_STREAM:
+        kind = self.content_type.partition(b";")[0].strip().lower()
+        if kind == EVENT_STREAM and self.status < 300:
             self.is_stream = True
             self._wake()
 
@@ -186,6 +191,7 @@ class Connection(asyncio.Protocol):
         self._keeps_alive = False
         self._until_end = False
         self._is_paused = False
+        self._is_narrow = False
         self._surplus = False
 
     def ask(self, request: bytes, max_bytes: int) -> Exchange:
@@ -217,8 +223,14 @@ class Connection(asyncio.Protocol):
     def wants_more(self, exchange: Exchange) -> None:
         """Read on if reading this answer has paused."""
         if self._is_paused and self._exchange is exchange:
-            self._is_paused = False
-            self._transport.resume_reading()
+            self._resume()
+
+    def narrow(self, exchange: Exchange) -> None:
+        """Bound what the system keeps of an answer; what was set so cannot be taken back."""
+        if self._exchange is exchange:
+            self._is_narrow = True
+            found: socket.socket = self._transport.get_extra_info("socket")
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, READ_AHEAD_BYTES)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin (asyncio)."""
@@ -319,13 +331,18 @@ class Connection(asyncio.Protocol):
         exchange.end()
         # What is not written yet would be taken for the beginning of the next request.
         is_written = not self._transport.get_write_buffer_size()
-        if is_clean and self._keeps_alive and is_written and not self._surplus:
+        may_go_on = self._keeps_alive and not self._is_narrow and not self._surplus
+        if is_clean and is_written and may_go_on:
             if self._is_paused:
-                self._is_paused = False
-                self._transport.resume_reading()
+                self._resume()
             self._on_free(self)
         else:
             self.abort()
+
+    def _resume(self) -> None:
+        self._is_paused = False
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def _failure(self, error: Exception | None) -> WireFailure | None:
         """Return what the end of the connection means for the request under way."""
