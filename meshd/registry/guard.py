@@ -5,12 +5,15 @@ browsers send, is this machine or the server itself. That there is exactly one H
 before.
 """
 
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from meshd.domain.endpoint import is_loopback
 
+Refusal = tuple[int, bytes]
+"""Status and text."""
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
@@ -18,16 +21,25 @@ def guarded(app: ASGIApp, hosts: tuple[str, ...], *, any_host: bool = False) -> 
     """Return the application behind the check; `hosts` are names besides those of loopback."""
     names = {*LOOPBACK_NAMES, *(host.lower() for host in hosts)}
 
+    @lru_cache(maxsize=64)  # a registry hears the same few names with every heartbeat
+    def refusal(host: bytes, origin: bytes | None) -> Refusal | None:
+        named = host.decode("latin-1").lower()
+        if not any_host and host_name(named) not in names:
+            return 421, b"Misdirected Request"
+        if origin is not None and not _is_own(origin.decode("latin-1").lower(), named):
+            return 403, b"Forbidden Origin"
+        return None
+
     async def checked(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            headers = dict(scope["headers"])
-            host = headers.get(b"host", b"").decode("latin-1").lower()
-            origin = headers.get(b"origin")
-            if not any_host and host_name(host) not in names:
-                await _refuse(send, 421, b"Misdirected Request")
-                return
-            if origin is not None and not _is_own(origin.decode("latin-1").lower(), host):
-                await _refuse(send, 403, b"Forbidden Origin")
+            host, origin = b"", None
+            for name, value in scope["headers"]:
+                if name == b"host":
+                    host = value
+                elif name == b"origin":
+                    origin = value
+            if refused := refusal(host, origin):
+                await _refuse(send, *refused)
                 return
         await app(scope, receive, send)
 

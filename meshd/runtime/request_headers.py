@@ -7,6 +7,7 @@ disagree), nor white space around a header's value (httptools keeps what stands 
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -43,11 +44,17 @@ def has_one_host(headers: Iterable[Header]) -> bool:
     for name, value in headers:
         if name == b"host":
             hosts += 1
-            if _HOST.fullmatch(value) is None:
+            if not _is_host(value):
                 return False
         elif name == b"origin":
             origins += 1
     return hosts == 1 and origins <= 1
+
+
+@lru_cache(maxsize=64)
+def _is_host(value: bytes) -> bool:
+    """Say whether this is a host; a server hears the same few again and again."""
+    return _HOST.fullmatch(value) is not None
 
 
 async def _refuse(send: Send) -> None:
