@@ -15,6 +15,7 @@ MeshdError
 └── CallError                a call through the mesh failed
     ├── CallTimedOut         no answer within the call's time
     ├── Unavailable          no provider, or none that can be reached
+    │   ├── Unreachable      no connection could be made, so that nothing was sent
     │   └── BreakerOpen      all that could serve failed so often that they are left alone
     ├── Busy                 the provider, or the edge to it, has as many calls as it may have
     ├── Unauthorised         the provider does not accept the caller's token, or there is none
@@ -131,6 +132,10 @@ class Unavailable(CallError, ConnectionError):
     code = "unavailable"
     retriable = True
     executed = False
+
+
+class Unreachable(Unavailable):
+    """No connection to the provider could be made, or it broke before anything was sent."""
 
 
 class BreakerOpen(Unavailable):

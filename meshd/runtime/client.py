@@ -21,7 +21,7 @@ from meshd.errors import (
     CallTimedOut,
     ConnectionLost,
     ResultRejected,
-    Unavailable,
+    Unreachable,
 )
 from meshd.runtime.answer_stream import (
     CHUNKS,
@@ -104,7 +104,7 @@ class McpClient:
         protocol. Cancelling the call closes its connection, by which the server learns of it.
 
         Raises:
-            Unavailable: nothing answers at the endpoint; nothing was sent.
+            Unreachable: nothing answers at the endpoint; nothing was sent.
             ConnectionLost: the connection broke; the tool may or may not have run.
             CallTimedOut: the time passed; the tool may or may not have run.
             ToolFailed: the tool answered an error.
@@ -212,7 +212,7 @@ class McpClient:
             # Whoever answers there next may be another server.
             self._older.pop(question.endpoint, None)
             reason = f"nothing answers at {question.endpoint}: {error}"
-            raise Unavailable(reason, provider=question.provider) from None
+            raise Unreachable(reason, provider=question.provider) from None
         except ArgumentsRejected as error:
             error.provider = question.provider
             raise

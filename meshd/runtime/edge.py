@@ -91,6 +91,11 @@ class Edge:
         self.settled = True
         self._wiring.set()
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether a call may succeed: somebody serves the need."""
+        return bool(self.upstreams)
+
     def begin_to_settle(self) -> None:
         """Let the time for the first wiring begin now; else it begins with the first call."""
         if self._settles_by is None:

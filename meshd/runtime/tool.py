@@ -199,7 +199,7 @@ class RunningTool:
     def _injected(self) -> dict[str, Any]:
         injected: dict[str, Any] = {}
         for parameter, edge in self.edges.items():
-            if edge.upstreams:
+            if edge.is_usable:
                 injected[parameter] = self._proxies[parameter]
             elif edge.binding.need.required:
                 raise edge.unavailable()
