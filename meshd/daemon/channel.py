@@ -96,7 +96,7 @@ class DaemonEnd(_Channel):
 
     async def give(self, job: Job) -> None:
         """Send the job."""
-        await self._send(_pickled(job))
+        await self._send(pickled(job))
 
     async def order(self, order: Order) -> None:
         """Send an order."""
@@ -147,9 +147,10 @@ def _read_only(values: Mapping[Any, Any]) -> Mapping[Any, Any]:
     return MappingProxyType(values)
 
 
-def _pickled(job: Job) -> bytes:
+def pickled(value: object) -> bytes:
+    """Return the value pickled, with read-only mappings as such."""
     data = BytesIO()
-    _Pickler(data, pickle.HIGHEST_PROTOCOL).dump(job)
+    _Pickler(data, pickle.HIGHEST_PROTOCOL).dump(value)
     return data.getvalue()
 
 

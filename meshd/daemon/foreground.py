@@ -59,7 +59,7 @@ async def run_agent(
     [post] = addresses.posts(spec, 1, ports, {})
     instances = Instances(
         [post],
-        loading.agents,
+        loading,
         registry_url=url,
         grace_seconds=options.grace_seconds,
         report=_nobody_listens,

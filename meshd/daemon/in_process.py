@@ -150,7 +150,7 @@ async def run_in_process(
         running = MeshInProcess(plan, loading, posts, registry)
         instances = Instances(
             posts,
-            loading.agents,
+            loading,
             registry_url=url,
             grace_seconds=options.grace_seconds,
             report=running.take,

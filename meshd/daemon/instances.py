@@ -12,12 +12,12 @@ import socket
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
-from meshd.callables.agent import LoadedAgent
 from meshd.callables.failures import summary, users_traceback
 from meshd.clock import Clock
 from meshd.daemon.messages import EdgeView, Post, Registered, Report, Wired, Withdrawn
+from meshd.daemon.prepare import Loading
 from meshd.daemon.stages import Stages
-from meshd.daemon.wiring import edges_of, parts_of, plan_of
+from meshd.daemon.wiring import edges_of, parts_of, plan_of, tool_processes_of
 from meshd.diagnostics.model import Diagnostic
 from meshd.domain.spec import AgentSpec
 from meshd.errors import InvalidInput, LifespanFailed
@@ -27,6 +27,7 @@ from meshd.runtime.heartbeat import Callbacks, Heartbeat, RegistryState
 from meshd.runtime.membership import Membership
 from meshd.runtime.registration import EdgeState, Identity
 from meshd.runtime.registry_client import RegistryClient
+from meshd.runtime.tool_processes import ToolProcesses
 from meshd.runtime.workers import Workers
 
 SETTLE_SECONDS = 5.0
@@ -42,17 +43,18 @@ class Instances:
     def __init__(
         self,
         posts: Sequence[Post],
-        loaded: Mapping[str, LoadedAgent],
+        loading: Loading,
         *,
         registry_url: str,
         grace_seconds: float,
         report: Callable[[Report], None],
         clock: Clock,
     ) -> None:
-        """Take what to serve; `loaded` are the agents by key."""
+        """Take what to serve, and what came of loading it."""
         self.stages = Stages(clock)
         self._posts = posts
-        self._loaded = loaded
+        self._loaded = loading.agents
+        self._project = loading.project
         self._registry_url = registry_url
         self._grace_seconds = grace_seconds
         self._report = report
@@ -76,6 +78,7 @@ class Instances:
             stack.callback(workers.close)
             for listener in (each for listed in listeners.values() for each in listed):
                 stack.callback(listener.close)
+            processes = self._tool_processes(stack)
             client = await stack.enter_async_context(McpClient())
             settle = SETTLE_SECONDS if self._registry_url else 0.0
             with self.stages.stage("build the FastMCP server"):
@@ -84,7 +87,9 @@ class Instances:
                     for post in self._posts
                 }
                 self._agents = {
-                    post.instance: self._built(post, edges[post.instance], workers)
+                    post.instance: self._built(
+                        post, edges[post.instance], workers, processes[post.instance]
+                    )
                     for post in self._posts
                 }
             with self.stages.stage("start the HTTP server"):
@@ -115,9 +120,27 @@ class Instances:
         self._report(Withdrawn(reason=reason))
         await asyncio.gather(*drains)
 
-    def _built(self, post: Post, edges: Any, workers: Workers) -> RunningAgent:
+    def _built(
+        self, post: Post, edges: Any, workers: Workers, processes: Mapping[str, ToolProcesses]
+    ) -> RunningAgent:
         loaded = self._loaded[post.agent.key]
-        return RunningAgent(plan_of(loaded), post.instance, parts_of(loaded), edges, workers)
+        parts = parts_of(loaded, processes)
+        return RunningAgent(plan_of(loaded), post.instance, parts, edges, workers)
+
+    def _tool_processes(
+        self, stack: contextlib.AsyncExitStack
+    ) -> dict[str, dict[str, ToolProcesses]]:
+        """Begin to start the processes of tools that have some; they end with the stack."""
+        made = {
+            post.instance: tool_processes_of(
+                self._loaded[post.agent.key], self._project, self._clock
+            )
+            for post in self._posts
+        }
+        for processes in (each for own in made.values() for each in own.values()):
+            processes.warm_up()
+            stack.push_async_callback(processes.close)
+        return made
 
     async def _serve(
         self, stack: contextlib.AsyncExitStack, post: Post, listeners: Sequence[socket.socket]

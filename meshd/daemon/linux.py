@@ -23,9 +23,9 @@ def become_subreaper() -> None:
     _prctl(_SET_CHILD_SUBREAPER, 1)
 
 
-def die_with(parent: int) -> bool:
-    """Receive SIGTERM when the parent dies; False if another process is the parent by now."""
-    _prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+def die_with(parent: int, number: signal.Signals = signal.SIGTERM) -> bool:
+    """Receive a signal when the parent dies; False if another process is the parent by now."""
+    _prctl(_SET_PARENT_DEATH_SIGNAL, number)
     return os.getppid() == parent
 
 

@@ -27,6 +27,7 @@ class Loading:
     """What came of loading agents that share a process; agents with errors are missing."""
 
     agents: Mapping[str, LoadedAgent]
+    project: Project
     diagnostics: tuple[Diagnostic, ...] = ()
     files: tuple[str, ...] = ()
     """The user's files that were read, and those that failed."""
@@ -47,7 +48,7 @@ def load(members: Sequence[AgentSpec], project: Project) -> Loading:
         *clashes(members),
     ]
     if has_errors(problems):
-        return Loading(agents={}, diagnostics=in_file_order(problems))
+        return Loading(agents={}, project=project, diagnostics=in_file_order(problems))
     agents: dict[str, LoadedAgent] = {}
     suspects: set[str] = set()
     before = set(sys.modules)
@@ -61,7 +62,12 @@ def load(members: Sequence[AgentSpec], project: Project) -> Loading:
             agents[agent.key] = loaded
     files = suspects | _imported_since(before, {r for agent in members for r in agent.roots})
     _forget_doubtful_bytecode(files, began)
-    return Loading(agents=agents, diagnostics=in_file_order(problems), files=tuple(sorted(files)))
+    return Loading(
+        agents=agents,
+        project=project,
+        diagnostics=in_file_order(problems),
+        files=tuple(sorted(files)),
+    )
 
 
 def _root_problems(agent: AgentSpec, project: Project) -> tuple[Diagnostic, ...]:

@@ -118,7 +118,7 @@ async def _serve_loaded(
     async with _reporting(end) as report:
         instances = Instances(
             job.posts,
-            loading.agents,
+            loading,
             registry_url=order.registry_url,
             grace_seconds=job.grace_seconds,
             report=report,

@@ -1,13 +1,21 @@
 """Builds the objects of a running agent: its plan, its parts, and its edges without upstreams."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from meshd.callables.agent import LoadedAgent
 from meshd.callables.dump import dump
+from meshd.callables.project import Project
 from meshd.clock import Clock
+from meshd.daemon.tool_link import starter
 from meshd.plan.link import agent_plan
 from meshd.plan.model import AgentPlan, Binding, binding_id
 from meshd.runtime.agent import Parts
 from meshd.runtime.edge import Edge
 from meshd.runtime.offer import Offer
+from meshd.runtime.tool_processes import USUAL_NUMBER, ToolProcesses
+
+NO_PROCESSES: Mapping[str, ToolProcesses] = MappingProxyType({})
 
 
 def plan_of(loaded: LoadedAgent) -> AgentPlan:
@@ -42,11 +50,30 @@ def edges_of(
     }
 
 
-def parts_of(loaded: LoadedAgent) -> Parts:
+def tool_processes_of(
+    loaded: LoadedAgent, project: Project, clock: Clock
+) -> dict[str, ToolProcesses]:
+    """Return the processes of the tools that have some, none of which runs yet."""
+    spec = loaded.spec
+    return {
+        tool.name: ToolProcesses(
+            f"{spec.key}.{tool.name}",
+            tool.concurrency_max or USUAL_NUMBER,
+            starter(spec, tool.name, project, clock),
+            is_generator=loaded.tools[tool.name].signature.mode.is_generator,
+            clock=clock,
+        )
+        for tool in spec.tools
+        if tool.execution == "process"
+    }
+
+
+def parts_of(loaded: LoadedAgent, processes: Mapping[str, ToolProcesses] = NO_PROCESSES) -> Parts:
     """Return what the loader made, in the form that the runtime serves."""
     spec = loaded.spec
     return Parts(
         bodies=loaded.tools,
+        remotes=processes,
         resources=tuple(
             Offer(
                 body=loaded.resources[resource.uri],
