@@ -5,7 +5,7 @@ the whole answer without them; and every dependency keeps its place. meshd's own
 object more, `meshd`, with all upstreams.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from meshd.domain.instance import Dependency, Instance, OfferedTool, Status
 from meshd.domain.spec import JsonValue
 from meshd.registry.events import Event, EventType
 from meshd.registry.offers import Offers, Upstream
-from meshd.registry.registry import Record, Registered
+from meshd.registry.registered import Record, Registered
 from meshd.registry.wiring import Resolved, Wiring
 
 Json = dict[str, JsonValue]
@@ -31,7 +31,7 @@ def timestamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def registered(answer: Registered, warnings: Iterable[str], at: datetime) -> Json:
+def registered(answer: Registered, at: datetime) -> Json:
     """Return the answer to a full heartbeat."""
     instance = answer.instance
     what = "registered" if answer.is_new else "updated"
@@ -46,8 +46,8 @@ def registered(answer: Registered, warnings: Iterable[str], at: datetime) -> Jso
         "llm_tools": {tool.name: [] for tool in instance.tools if "llm_filter" in tool.llm},
         "llm_providers": {},
     }
-    if listed := list(warnings):
-        body["warnings"] = listed
+    if answer.warnings:
+        body["warnings"] = list(answer.warnings)
     if instance.lists_upstreams:
         body["meshd"] = {
             "revision": answer.revision,

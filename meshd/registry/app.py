@@ -1,6 +1,5 @@
 """The registry over HTTP, as MCP Mesh's agents speak to theirs.
 
-Quick heartbeats are by far the most requests, so they are answered before any framework sees them.
 Nothing here knows more than the shape of requests and answers.
 """
 
@@ -10,26 +9,21 @@ from typing import Any
 import orjson
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from meshd import __version__
-from meshd.errors import (
-    MalformedRegistration,
-    RegistrationRefused,
-    RegistryFull,
-    StaleIncarnation,
-)
+from meshd.errors import StaleIncarnation
 from meshd.registry import answers
 from meshd.registry.events import Event
+from meshd.registry.heartbeats import PATH, Heartbeats, incarnation_of
 from meshd.registry.keeper import Keeper
-from meshd.registry.registration import MAX_BODY_BYTES, read_registration
-from meshd.registry.registry import GRACEFUL, Record
+from meshd.registry.registered import Record
+from meshd.registry.registry import GRACEFUL
 
 SERVICE = "meshd-registry"
-INCARNATION_HEADER = b"x-meshd-incarnation"
 ENDPOINTS = (
     "POST /heartbeat",
     "HEAD /heartbeat/{agent_id}",
@@ -42,29 +36,15 @@ ENDPOINTS = (
 MAX_LISTED_EVENTS = 500
 MAX_REASON = 100
 
-_HEARTBEAT = "/heartbeat/"
-_STATUS_OF = {"unchanged": 200, "changed": 202, "unknown": 410}
-_EMPTY = [(b"content-length", b"0")]
-
 
 def registry_app(keeper: Keeper) -> ASGIApp:
     """Build the application."""
-    routes = Routes(keeper)
-    framework = routes.app()
+    heartbeats = Heartbeats(keeper)
+    framework = Routes(keeper, heartbeats).app()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if (
-            scope["type"] == "http"
-            and scope["method"] == "HEAD"
-            and scope["path"].startswith(_HEARTBEAT)
-        ):
-            identity = scope["path"][len(_HEARTBEAT) :]
-            answer = keeper.registry.renew(identity, keeper.now(), _incarnation(scope))
-            status = _STATUS_OF[answer]
-            await send({"type": "http.response.start", "status": status, "headers": _EMPTY})
-            await send({"type": "http.response.body"})
-            return
-        await framework(scope, receive, send)
+        answering = heartbeats if heartbeats.concerns(scope) else framework
+        await answering(scope, receive, send)
 
     return app
 
@@ -72,8 +52,9 @@ def registry_app(keeper: Keeper) -> ASGIApp:
 class Routes:
     """The routes that are not in a hurry."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Keeper, heartbeats: Heartbeats) -> None:
         self._keeper = keeper
+        self._heartbeats = heartbeats
 
     def app(self) -> Starlette:
         """Return them as an application."""
@@ -81,7 +62,7 @@ class Routes:
             routes=[
                 Route("/", self._root, methods=["GET"]),
                 Route("/health", self._health, methods=["GET"]),
-                Route("/heartbeat", self._heartbeat, methods=["POST"]),
+                Route(PATH, self._heartbeats, methods=["POST"]),
                 Route("/agents", self._agents, methods=["GET"]),
                 Route("/agents/{agent_id}", self._deregister, methods=["DELETE"]),
                 Route("/events", self._events, methods=["GET"]),
@@ -120,31 +101,15 @@ class Routes:
         response.headers["X-Uptime-Seconds"] = str(uptime)
         return response
 
-    async def _heartbeat(self, request: Request) -> Response:
-        now = self._keeper.now()
-        body = await _limited_body(request)
-        if body is None:
-            reason = f"the registration is larger than {MAX_BODY_BYTES} bytes"
-            return _json(answers.error(reason, now.wall), 400)
-        identity = ""
-        try:
-            registration = read_registration(body)
-            identity = registration.instance.id
-            answer = self._keeper.registry.register(registration, now)
-        except MalformedRegistration as error:
-            return _json(answers.error(str(error), now.wall), 400)
-        except RegistryFull as error:
-            return _json(answers.error(str(error), now.wall), 503)
-        except RegistrationRefused as error:
-            return _json(answers.rejected(str(error), identity, now.wall))
-        return _json(answers.registered(answer, registration.warnings, now.wall))
-
     async def _deregister(self, request: Request) -> Response:
         keeper = self._keeper
         now = keeper.now()
         try:
             keeper.registry.deregister(
-                request.path_params["agent_id"], now, _incarnation(request.scope), _reason(request)
+                request.path_params["agent_id"],
+                now,
+                incarnation_of(request.scope["headers"]),
+                _reason(request),
             )
         except StaleIncarnation as error:
             return _json(answers.error(str(error), now.wall), 409)
@@ -228,27 +193,6 @@ def _event_filter(request: Request) -> Callable[[Event], bool]:
         )
 
     return matches
-
-
-async def _limited_body(request: Request) -> bytes | None:
-    """Read the body, or return None as soon as it is too large."""
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                return None
-    except ClientDisconnect:
-        return b""
-    return bytes(body)
-
-
-def _incarnation(scope: Scope) -> int | None:
-    """Read the incarnation that meshd's instances name; what is no number counts as unnamed."""
-    for name, value in scope["headers"]:
-        if name == INCARNATION_HEADER and value.isdigit() and len(value) < 20:
-            return int(value)
-    return None
 
 
 def _reason(request: Request) -> str:

@@ -12,7 +12,8 @@ from collections.abc import AsyncGenerator
 
 from meshd.clock import Clock
 from meshd.domain.lease import Moment
-from meshd.registry.registry import Limits, Registry
+from meshd.registry.registered import Limits
+from meshd.registry.registry import Registry
 from meshd.registry.store import Snapshot, Store, StoreFailed
 from meshd.registry.stores.memory import MemoryStore
 

@@ -1,9 +1,9 @@
-"""All offered tools by capability, each with its availability: the index that resolution reads.
+"""All offered tools by capability and namespace, each with its availability: what is resolved over.
 
-Goes in: instances as they come, change and go. Comes out: which capabilities changed with them. A
-tool is available if its instance is healthy and each of its required dependencies is served by an
-available tool; so a change runs on from consumer to consumer, and only as far as it changes
-something.
+Goes in: instances as they come, change and go. Comes out: which places changed with them. A tool is
+available if its instance is healthy and each of its required dependencies is served by an available
+tool; so a change runs on from consumer to consumer, and only as far as it changes something. What
+was found for a need is remembered until its capability changes.
 """
 
 from collections import deque
@@ -17,9 +17,12 @@ from meshd.domain.spec import JsonValue
 from meshd.registry.reasons import evaluation_cycle, status_reason, why_unserved
 
 _PENDING = "not judged yet"
+_MAX_REMEMBERED = 100_000
 
 Key = tuple[str, str]
 """An instance's id and a tool's name."""
+Place = tuple[str, str]
+"""A capability, and the namespace in which it is offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,43 +53,73 @@ class Offer:
 
 
 class Offers:
-    """The index; `put` and `remove` return the capabilities that consumers see change."""
+    """The index; `put` and `remove` return the places where consumers see a change."""
 
     def __init__(self) -> None:
         self._by_key: dict[Key, Offer] = {}
-        self._by_capability: dict[str, dict[Key, Offer]] = {}
+        self._by_capability: dict[str, dict[str, dict[Key, Offer]]] = {}
         self._dependents: dict[str, dict[Key, Offer]] = {}
         self._tools_of: dict[str, tuple[Key, ...]] = {}
+        self._found: dict[str, dict[Want, tuple[Upstream, ...]]] = {}
+        self._remembered = 0
 
-    def put(self, instance: Instance) -> set[str]:
+    def put(self, instance: Instance) -> set[Place]:
         """Add an instance, or replace what it offered before."""
         before = self._take_out(instance.id)
-        after = {(instance.id, tool.name): _offer(instance, tool) for tool in instance.tools}
+        reason = status_reason(instance.status)
+        agent = agent_key(instance.agent, instance.namespace)
+        after = {
+            (instance.id, tool.name): _offer(instance, tool, agent, reason)
+            for tool in instance.tools
+        }
         self._tools_of[instance.id] = tuple(after)
         self._by_key.update(after)
         for key, offer in after.items():
-            if offer.tool.capability:
-                self._by_capability.setdefault(offer.tool.capability, {})[key] = offer
-            for dependency in offer.required:
-                self._dependents.setdefault(dependency.want.capability, {})[key] = offer
-        return _changed(before, after) | self._settle(before, after)
+            tool = offer.tool
+            if tool.capability:
+                namespaces = self._by_capability.setdefault(tool.capability, {})
+                namespaces.setdefault(instance.namespace, {})[key] = offer
+            for dependency in tool.dependencies:
+                if dependency.required:
+                    self._dependents.setdefault(dependency.want.capability, {})[key] = offer
+        return self._forgotten(_changed(before, after) | self._settle(before, after))
 
-    def remove(self, instance: str) -> set[str]:
+    def remove(self, instance: str) -> set[Place]:
         """Take an instance out."""
         before = self._take_out(instance)
-        return _changed(before, {}) | self._settle(before, {})
+        return self._forgotten(_changed(before, {}) | self._settle(before, {}))
 
     def get(self, instance: str, tool: str) -> Offer:
         """Return the offer of a registered instance."""
         return self._by_key[instance, tool]
 
-    def of(self, capability: str) -> Iterable[Offer]:
-        """Return all offers of a capability, available or not."""
-        return self._by_capability.get(capability, {}).values()
+    def of(self, capability: str, namespace: str | None = None) -> Iterator[Offer]:
+        """Yield the offers of a capability, available or not; no namespace means any."""
+        namespaces = self._by_capability.get(capability, {})
+        if namespace is not None:
+            yield from namespaces.get(namespace, {}).values()
+            return
+        for offers in namespaces.values():
+            yield from offers.values()
+
+    def upstreams(self, want: Want) -> tuple[Upstream, ...]:
+        """Return what serves a need, best first."""
+        found = self._found.setdefault(want.capability, {})
+        if (upstreams := found.get(want)) is None:
+            _, upstreams = self._resolved(self.of(want.capability, want.namespace), want)
+            found[want] = upstreams
+            self._remembered += 1
+            if self._remembered > _MAX_REMEMBERED:
+                self._found.clear()
+                self._remembered = 0
+        return upstreams
 
     def resolve(self, want: Want) -> tuple[Trace, tuple[Upstream, ...]]:
-        """Resolve a need over the offers of its capability; return the upstreams, best first."""
-        trace = resolve([offer.provider for offer in self.of(want.capability)], want)
+        """Resolve a need over all offers of its capability, and tell how; best upstream first."""
+        return self._resolved(self.of(want.capability), want)
+
+    def _resolved(self, offers: Iterable[Offer], want: Want) -> tuple[Trace, tuple[Upstream, ...]]:
+        trace = resolve([offer.provider for offer in offers], want)
         found = (
             self._by_key[match.provider.instance, match.provider.tool].upstream
             for match in trace.matches
@@ -95,22 +128,31 @@ class Offers:
 
     def matching(self, want: Want) -> Iterator[Offer]:
         """Yield the offers that would serve the need if all were available."""
-        for offer in self.of(want.capability):
+        for offer in self.of(want.capability, want.namespace):
             if not reasons_against(_as_available(offer.provider), want):
                 yield offer
+
+    def _forgotten(self, places: set[Place]) -> set[Place]:
+        """Forget what was found for needs of these capabilities."""
+        for capability, _ in places:
+            self._remembered -= len(self._found.pop(capability, ()))
+        return places
 
     def _take_out(self, instance: str) -> dict[Key, Offer]:
         taken: dict[Key, Offer] = {}
         for key in self._tools_of.pop(instance, ()):
             offer = self._by_key.pop(key)
             taken[key] = offer
-            _discard(self._by_capability, offer.tool.capability, key)
+            if namespaces := self._by_capability.get(offer.tool.capability):
+                _discard(namespaces, offer.instance.namespace, key)
+                if not namespaces:
+                    del self._by_capability[offer.tool.capability]
             for dependency in offer.required:
                 _discard(self._dependents, dependency.want.capability, key)
         return taken
 
-    def _settle(self, before: Mapping[Key, Offer], after: Mapping[Key, Offer]) -> set[str]:
-        """Judge new offers and all that depend on the change; return the capabilities that flip.
+    def _settle(self, before: Mapping[Key, Offer], after: Mapping[Key, Offer]) -> set[Place]:
+        """Judge new offers and all that depend on the change; return the places that flip.
 
         Whatever could lose its provider starts as unavailable and rises when it is served, so tools
         that would serve each other in a circle stay down. What can only gain just rises.
@@ -131,13 +173,9 @@ class Offers:
             key: offer for key, offer in (scope | near).items() if not offer.provider.available
         }
         self._give_reasons(blocked)
-        flipped = {
-            offer.tool.capability
-            for key, offer in scope.items()
-            if offer.provider.available != was[key]
-        }
-        flipped |= {offer.tool.capability for key, offer in risen.items() if key not in scope}
-        return flipped - {""}
+        flipped = [offer for key, offer in scope.items() if offer.provider.available != was[key]]
+        flipped += [offer for key, offer in risen.items() if key not in scope]
+        return _places(flipped)
 
     def _reach(self, capabilities: set[str]) -> dict[Key, Offer]:
         """Return the available offers that need the capabilities, directly or through others."""
@@ -187,28 +225,28 @@ class Offers:
 
     def _unserved(self, offer: Offer) -> str:
         for dependency in offer.required:
-            providers = (other.provider for other in self.of(dependency.want.capability))
+            want = dependency.want
+            providers = (other.provider for other in self.of(want.capability, want.namespace))
             if reason := why_unserved(dependency, providers):
                 return reason
         return ""
 
 
-def _offer(instance: Instance, tool: OfferedTool) -> Offer:
+def _offer(instance: Instance, tool: OfferedTool, agent: str, reason: str) -> Offer:
     upstream = Upstream(
         instance=instance.id,
-        agent=agent_key(instance.agent, instance.namespace),
+        agent=agent,
         tool=tool.name,
         capability=tool.capability,
         endpoint=instance.endpoint,
         kwargs=tool.kwargs,
     )
-    provider = _provider(instance, tool, status_reason(instance.status))
-    return Offer(instance, tool, provider, upstream)
+    return Offer(instance, tool, _provider(instance, tool, reason), upstream)
 
 
 def _depends(offer: Offer) -> bool:
     """Say whether dependencies decide on the availability; those of a lost instance do not."""
-    return not status_reason(offer.instance.status) and any(offer.required)
+    return any(offer.required) and not status_reason(offer.instance.status)
 
 
 def _judge(offer: Offer, reason: str) -> None:
@@ -245,21 +283,24 @@ def _as_available(provider: Provider) -> Provider:
     )
 
 
-def _changed(before: Mapping[Key, Offer], after: Mapping[Key, Offer]) -> set[str]:
-    changed: set[str] = set()
-    for key in {*before, *after}:
-        old, new = before.get(key), after.get(key)
-        if (
-            old is None
-            or new is None
-            or (old.provider, old.upstream)
-            != (
-                new.provider,
-                new.upstream,
-            )
-        ):
-            changed |= {offer.tool.capability for offer in (old, new) if offer is not None}
-    return changed - {""}
+def _changed(before: Mapping[Key, Offer], after: Mapping[Key, Offer]) -> set[Place]:
+    changed: list[Offer] = []
+    for key, new in after.items():
+        old = before.get(key)
+        if old is None:
+            changed.append(new)
+        elif (old.provider, old.upstream) != (new.provider, new.upstream):
+            changed += old, new
+    changed += [old for key, old in before.items() if key not in after]
+    return _places(changed)
+
+
+def _places(offers: Iterable[Offer]) -> set[Place]:
+    return {
+        (offer.tool.capability, offer.instance.namespace)
+        for offer in offers
+        if offer.tool.capability
+    }
 
 
 def _discard(index: dict[str, dict[Key, Offer]], name: str, key: Key) -> None:

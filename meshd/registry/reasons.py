@@ -16,7 +16,9 @@ DRAINING = "agent draining"
 
 def status_reason(status: Status) -> str:
     """Return why no tool of an instance with this status can be called, or an empty text."""
-    return {Status.UNHEALTHY: UNHEALTHY, Status.DRAINING: DRAINING}.get(status, "")
+    if status is Status.HEALTHY:
+        return ""
+    return UNHEALTHY if status is Status.UNHEALTHY else DRAINING
 
 
 def why_unserved(dependency: Dependency, providers: Iterable[Provider]) -> str:

@@ -5,6 +5,7 @@ large, and `RegistrationRefused` for what can be read and may not be. Unknown fi
 MCP Mesh's own registry does. meshd's instances add one object, `meshd`, which others leave out.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,7 +46,13 @@ class Registration:
     instance: Instance
     has_tools: bool = True
     size: int = 0
+    digest: bytes = b""
     warnings: tuple[str, ...] = ()
+
+
+def digest_of(body: bytes) -> bytes:
+    """Return what tells bodies apart; two with the same digest say the same."""
+    return hashlib.sha256(body).digest()
 
 
 def read_registration(body: bytes) -> Registration:
@@ -95,6 +102,7 @@ def read_registration(body: bytes) -> Registration:
         instance=instance,
         has_tools=fields.get("tools") is not None,
         size=len(body),
+        digest=digest_of(body),
         warnings=tuple(warnings),
     )
 

@@ -1,71 +1,29 @@
 """The registry's working set: who is registered, whose lease holds, and who serves whom.
 
-Nothing here waits: every method takes the moment as an argument, and what must survive is handed to
-a store that only remembers it. Consumers whose providers may have changed are marked, and resolved
-again when they ask or at the next `settle`; so a burst of registrations costs each of them once.
+Nothing here waits: every method takes the moment as an argument. A quick heartbeat, and a full one
+that says what the last did, touch nothing but their record; all else is handed to a journal that
+only remembers what must survive.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Literal
+from collections.abc import Iterator
+from dataclasses import replace
 
 from meshd.domain.instance import Instance, Status
-from meshd.domain.lease import INTERVAL_SECONDS, Lease, Moment, lease_seconds
-from meshd.domain.spec import JsonValue
-from meshd.errors import RegistrationRefused, RegistryFull
+from meshd.domain.lease import Lease, Moment, lease_seconds
+from meshd.errors import RegistrationRefused
+from meshd.registry.consumers import Consumers
 from meshd.registry.cycles import required_cycle
-from meshd.registry.events import MAX_EVENTS, Event, EventLog, EventType
+from meshd.registry.events import Event, EventType
+from meshd.registry.journal import Journal
 from meshd.registry.offers import Offers
+from meshd.registry.registered import Answer, Limits, Record, Registered
 from meshd.registry.registration import Registration
-from meshd.registry.store import Snapshot, Store, StoredInstance
+from meshd.registry.roster import Roster
+from meshd.registry.store import Snapshot, Store
 from meshd.registry.wiring import Wiring, as_told, changes, wiring_of
 
 GRACEFUL = "graceful_shutdown"
 """Why an instance leaves that does not say why."""
-
-Answer = Literal["unchanged", "changed", "unknown"]
-"""What a heartbeat learns: nothing new, that its wiring changed, or that it has to register."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much a registry holds, and how long; all times in seconds."""
-
-    instances: int = 10_000
-    total_bytes: int = 64 * 1024 * 1024
-    events: int = MAX_EVENTS
-    interval_seconds: float = INTERVAL_SECONDS
-    """How often an instance that does not say it renews its lease."""
-    forget_after_seconds: float = 60.0
-    """How long an instance is listed after its lease has ended."""
-
-
-@dataclass(slots=True)
-class Record:
-    """A registered instance and what the registry knows of it."""
-
-    instance: Instance
-    lease: Lease
-    created_at: datetime
-    last_seen: datetime
-    size: int
-    gone_since: float | None = None
-    wiring: Wiring | None = None
-    """Its dependencies as they are resolved now; None until it is asked for."""
-    told: Wiring | None = None
-    """The wiring that its last full heartbeat was answered with; None before the first."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registered:
-    """What a full heartbeat is answered with."""
-
-    is_new: bool
-    instance: Instance
-    interval_seconds: float
-    wiring: Wiring
-    revision: int
 
 
 class Registry:
@@ -73,41 +31,60 @@ class Registry:
 
     def __init__(self, store: Store, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
-        self.revision = 0
         self.offers = Offers()
-        self._store = store
-        self._records: dict[str, Record] = {}
-        self._log = EventLog(self.limits.events)
-        self._consumers: dict[str, dict[str, None]] = {}
-        self._unsettled: dict[str, None] = {}
-        self._bytes = 0
+        self._journal = Journal(store, self.limits.events)
+        self._roster = Roster(self.limits)
+        self._consumers = Consumers()
+
+    @property
+    def revision(self) -> int:
+        """The number of the latest event."""
+        return self._journal.revision
 
     def restore(self, snapshot: Snapshot, now: Moment) -> None:
         """Take over what a store knew; leases that held get one interval and the slack of grace.
 
         Everybody's next heartbeat is answered with news, wired anew or not: what was said to them
-        last, or by them, may be what was lost.
+        last, or by them, may be what was lost. Who has registered already is better known here.
         """
-        self._log.extend(snapshot.events)
-        self.revision = max((event.revision for event in snapshot.events), default=0)
+        self._journal.precede(snapshot.events)
+        restored: list[Record] = []
         for stored in snapshot.instances:
             instance = stored.instance
+            if self._roster.get(instance.id) or not self._roster.fits(None, stored.size):
+                continue
+            interval = self.interval_seconds(instance)
             lease = Lease(
                 instance=instance.id,
                 incarnation=instance.incarnation,
-                seconds=lease_seconds(self.interval_seconds(instance)),
-                expires_at=now.seconds + self.interval_seconds(instance) + 1,
+                seconds=lease_seconds(interval),
+                expires_at=now.seconds + interval + 1,
             )
             gone = now.seconds if instance.status is Status.UNHEALTHY else None
-            self._records[instance.id] = Record(
-                instance, lease, stored.created_at, stored.last_seen, stored.size, gone
-            )
-            self._bytes += stored.size
+            record = Record(instance, lease, stored.created_at, stored.last_seen, stored.size, gone)
+            self._roster.add(record)
             self._put(instance)
-        for record in self._records.values():
+            restored.append(record)
+        for record in restored:
             # What was so before is no event now.
             record.wiring = wiring_of(record.instance, self.offers)
-        self._unsettled.clear()
+            self._consumers.unmark(record.instance.id)
+
+    def snapshot(self) -> Snapshot:
+        """Return all that must survive."""
+        instances = (record.stored() for record in self.records())
+        return Snapshot(tuple(instances), self._journal.oldest_first())
+
+    def repeat(self, digest: bytes, now: Moment) -> Registered | None:
+        """Renew by a full heartbeat that says what its sender's last one said, as the digest tells.
+
+        None if it is not the last one of anybody whose lease holds: then it has to be read.
+        """
+        record = self._roster.heard(digest)
+        if record is None or record.gone_since is not None:
+            return None
+        self._renew(record, now)
+        return self._told(record, now, is_new=False)
 
     def register(self, registration: Registration, now: Moment) -> Registered:
         """Register an instance, or renew it with all that it offers and needs.
@@ -117,60 +94,43 @@ class Registry:
                 there is no room for it.
 
         """
-        instance = registration.instance
-        record = self._records.get(instance.id)
-        if record is not None:
-            self._require_current(record, instance)
-            if not registration.has_tools:
-                instance = replace(instance, tools=record.instance.tools)
-            if _is_draining(record, instance):
-                instance = replace(instance, status=Status.DRAINING)
+        record = self._roster.get(registration.instance.id)
+        before = record.instance if record else None
+        instance = self._as_known(registration.instance, record, registration)
         if cycle := required_cycle(instance, self.offers):
             raise RegistrationRefused(f"required dependency cycle: {' → '.join(cycle)}")
         size = registration.size if registration.has_tools or record is None else record.size
-        self._make_room(instance.id, size)
+        for gone in self._roster.in_the_way(record, size):
+            self._forget(gone)
         lease = Lease.granted(
             instance.id,
             now.seconds,
             seconds=lease_seconds(self.interval_seconds(instance)),
             incarnation=instance.incarnation,
         )
-        before = record.instance if record else None
         if record is None:
-            record = Record(instance, lease, now.wall, now.wall, size)
-            self._records[instance.id] = record
-            self._bytes += size
-        else:
-            self._bytes += size - record.size
-            record.instance, record.lease = instance, lease
-            record.last_seen, record.size, record.gone_since = now.wall, size, None
+            record = Record(instance, lease, now.wall, now.wall, 0)
+            self._roster.add(record)
+        record.instance, record.lease = instance, lease
+        record.last_seen, record.gone_since = now.wall, None
+        record.warnings = registration.warnings
+        self._roster.remember_body(record, registration.digest, size)
         if instance != before:
             self._put(instance, before)
-            self._note_registration(before, instance, now)
-        self._save(record)
-        wiring = self._settled(record, now)
-        record.told = wiring
-        return Registered(
-            is_new=before is None,
-            instance=instance,
-            interval_seconds=self.interval_seconds(instance),
-            wiring=wiring,
-            revision=self.revision,
-        )
+            self._journal.note_registration(before, instance, now)
+            self._journal.save(record)
+        return self._told(record, now, is_new=before is None)
 
     def renew(self, instance: str, now: Moment, incarnation: int | None = None) -> Answer:
         """Renew a lease; who is not known, or was given up, has to register again."""
-        record = self._records.get(instance)
-        if record is None or record.instance.status is Status.UNHEALTHY:
+        record = self._roster.get(instance)
+        if record is None or record.gone_since is not None:
             return "unknown"
-        if incarnation not in {None, record.lease.incarnation}:
+        if incarnation is not None and incarnation != record.lease.incarnation:
             # An earlier start has no lease, and of a later one nothing is known but its number.
             return "unknown"
-        record.lease = record.lease.renewed(now.seconds)
-        record.last_seen = now.wall
-        self._store.touch(instance, now.wall)
-        wiring = self._settled(record, now)
-        return "unchanged" if _is_known(wiring, record) else "changed"
+        self._renew(record, now)
+        return "unchanged" if _is_known(self.wiring(record, now), record) else "changed"
 
     def deregister(
         self,
@@ -185,7 +145,7 @@ class Registry:
             StaleIncarnation: a later start of the instance is registered.
 
         """
-        record = self._records.get(instance)
+        record = self._roster.get(instance)
         if record is None:
             return
         if incarnation is not None:
@@ -193,7 +153,7 @@ class Registry:
         if record.instance.status is Status.UNHEALTHY:
             return
         self._give_up(record, now)
-        self._note(
+        self._journal.note(
             EventType.UNREGISTER,
             record.instance,
             now,
@@ -208,14 +168,14 @@ class Registry:
 
     def expire(self, now: Moment) -> None:
         """Give up the instances whose leases have ended, and forget those that are long gone."""
-        for record in list(self._records.values()):
+        for record in self._roster.unsorted():
             if record.gone_since is not None:
                 if now.seconds - record.gone_since >= self.limits.forget_after_seconds:
                     self._forget(record)
             elif record.lease.is_expired(now.seconds):
                 old = record.instance.status
                 self._give_up(record, now)
-                self._note(
+                self._journal.note(
                     EventType.UNHEALTHY,
                     record.instance,
                     now,
@@ -234,150 +194,85 @@ class Registry:
 
     def extend(self, seconds: float) -> None:
         """Let all leases end later: time in which the registry itself could hear nobody."""
-        for record in self._records.values():
+        for record in self._roster.unsorted():
             record.lease = record.lease.extended(seconds)
 
     def settle(self, now: Moment) -> None:
         """Resolve again what may have changed, so that events tell of it soon."""
-        for name in list(self._unsettled):
-            if record := self._records.get(name):
-                self._settled(record, now)
-        self._unsettled.clear()
+        for name in self._consumers.marked():
+            if record := self._roster.get(name):
+                self.wiring(record, now)
 
     def records(self) -> Iterator[Record]:
         """Yield all registrations in the order of their ids."""
-        return (self._records[name] for name in sorted(self._records))
+        return self._roster.sorted()
 
     def wiring(self, record: Record, now: Moment) -> Wiring:
         """Return the dependencies of an instance as they are resolved now."""
-        return self._settled(record, now)
+        if record.wiring is not None and not self._consumers.is_marked(record.instance.id):
+            return record.wiring
+        self._consumers.unmark(record.instance.id)
+        before, record.wiring = record.wiring, wiring_of(record.instance, self.offers)
+        if record.instance.status is not Status.UNHEALTHY:
+            for change in changes(before, record.wiring, self.offers):
+                self._journal.note_change(change, record.instance, now)
+        return record.wiring
+
+    def note_last_seen(self) -> None:
+        """Let the times of the last heartbeats survive."""
+        for record in self._roster.unsorted():
+            if record.gone_since is None:
+                self._journal.seen(record)
 
     def events(self) -> Iterator[Event]:
         """Yield the events from the newest on."""
-        return self._log.newest_first()
+        return self._journal.newest_first()
 
-    def _require_current(self, record: Record, instance: Instance) -> None:
-        if record.instance.status is not Status.UNHEALTHY:
+    def _as_known(
+        self, instance: Instance, record: Record | None, registration: Registration
+    ) -> Instance:
+        """Return the instance with what only its record says: tools unsaid, and that it drains."""
+        if record is None:
+            return instance
+        if record.gone_since is None:
             record.lease.require(instance.incarnation)
+        if not registration.has_tools:
+            instance = replace(instance, tools=record.instance.tools)
+        if _is_draining(record, instance):
+            instance = replace(instance, status=Status.DRAINING)
+        return instance
 
-    def _make_room(self, name: str, size: int) -> None:
-        """Forget instances that are gone, longest first, until the new one fits."""
-        held = self._records.get(name)
-        fits = self._fits(held, size)
-        if fits:
-            return
-        gone = [record for record in self._records.values() if record.gone_since is not None]
-        for record in sorted(gone, key=lambda record: record.gone_since or 0):
-            if record is not held:
-                self._forget(record)
-                if self._fits(held, size):
-                    return
-        raise RegistryFull("the registry is full: it has no room for this registration")
+    def _renew(self, record: Record, now: Moment) -> None:
+        record.lease = record.lease.renewed(now.seconds)
+        record.last_seen = now.wall
 
-    def _fits(self, held: Record | None, size: int) -> bool:
-        count = len(self._records) + (held is None)
-        total = self._bytes + size - (held.size if held else 0)
-        return count <= self.limits.instances and total <= self.limits.total_bytes
+    def _told(self, record: Record, now: Moment, *, is_new: bool) -> Registered:
+        record.told = self.wiring(record, now)
+        return Registered(
+            is_new=is_new,
+            instance=record.instance,
+            interval_seconds=self.interval_seconds(record.instance),
+            wiring=record.told,
+            revision=self.revision,
+            warnings=record.warnings,
+        )
 
     def _put(self, instance: Instance, before: Instance | None = None) -> None:
-        for _, dependency in before.dependencies() if before else ():
-            self._consumers.get(dependency.want.capability, {}).pop(instance.id, None)
-        for _, dependency in instance.dependencies():
-            self._consumers.setdefault(dependency.want.capability, {})[instance.id] = None
-        self._unsettled[instance.id] = None
-        self._mark(self.offers.put(instance))
-
-    def _mark(self, capabilities: Iterable[str]) -> None:
-        for capability in capabilities:
-            self._unsettled.update(self._consumers.get(capability, {}))
+        self._consumers.put(instance, before)
+        self._consumers.mark(self.offers.put(instance))
 
     def _give_up(self, record: Record, now: Moment) -> None:
         record.gone_since = now.seconds
-        record.instance = replace(record.instance, status=Status.UNHEALTHY)
-        self._put(record.instance, record.instance)
-        self._save(record)
+        before, record.instance = record.instance, replace(record.instance, status=Status.UNHEALTHY)
+        self._put(record.instance, before)
+        self._journal.save(record)
 
     def _forget(self, record: Record) -> None:
         name = record.instance.id
-        del self._records[name]
-        self._bytes -= record.size
-        self._unsettled.pop(name, None)
-        for _, dependency in record.instance.dependencies():
-            consumers = self._consumers.get(dependency.want.capability, {})
-            consumers.pop(name, None)
-            if not consumers:
-                self._consumers.pop(dependency.want.capability, None)
-        self._mark(self.offers.remove(name))
-        self._store.drop(name)
-
-    def _settled(self, record: Record, now: Moment) -> Wiring:
-        name = record.instance.id
-        if record.wiring is None or name in self._unsettled:
-            self._unsettled.pop(name, None)
-            before = record.wiring
-            record.wiring = wiring_of(record.instance, self.offers)
-            if record.instance.status is not Status.UNHEALTHY:
-                for change in changes(before, record.wiring, self.offers):
-                    self._note(
-                        change.type,
-                        record.instance,
-                        now,
-                        change.reason,
-                        change.details,
-                        tool=change.tool,
-                    )
-        return record.wiring
-
-    def _save(self, record: Record) -> None:
-        self._store.put(
-            StoredInstance(
-                instance=record.instance,
-                created_at=record.created_at,
-                last_seen=record.last_seen,
-                size=record.size,
-            )
-        )
-
-    def _note_registration(self, before: Instance | None, after: Instance, now: Moment) -> None:
-        about: dict[str, JsonValue] = {
-            "agent_type": after.agent_type,
-            "name": after.agent,
-            "version": after.version,
-        }
-        if before is None:
-            self._note(EventType.REGISTER, after, now, "first_heartbeat", about)
-        elif before.status is Status.UNHEALTHY:
-            about |= {"old_status": before.status, "new_status": after.status}
-            about |= {"detected_at": now.wall.isoformat(), "source": "status_change_hook"}
-            self._note(EventType.RECOVERED, after, now, "recovery", about)
-        else:
-            drains = after.status is not before.status and after.status is Status.DRAINING
-            reason = "draining" if drains else "registration_changed"
-            self._note(EventType.UPDATE, after, now, reason, about)
-
-    def _note(
-        self,
-        kind: EventType,
-        instance: Instance,
-        now: Moment,
-        reason: str,
-        details: Mapping[str, JsonValue] | None = None,
-        *,
-        tool: str = "",
-    ) -> None:
-        self.revision += 1
-        event = Event(
-            revision=self.revision,
-            type=kind,
-            instance=instance.id,
-            agent=instance.agent,
-            at=now.wall,
-            reason=reason,
-            tool=tool,
-            details=details or {},
-        )
-        self._log.append(event)
-        self._store.append((event,))
+        self._roster.remove(record)
+        self._consumers.remove(record.instance)
+        self._consumers.mark(self.offers.remove(name))
+        self._journal.drop(name)
 
 
 def _is_known(wiring: Wiring, record: Record) -> bool:

@@ -44,12 +44,9 @@ def wiring_of(instance: Instance, offers: Offers) -> Wiring:
     """Resolve every dependency of an instance; tools without dependencies are left out."""
     wiring: dict[str, tuple[Resolved, ...]] = {}
     for tool in instance.tools:
-        entries: list[Resolved] = []
-        for dependency in tool.dependencies:
-            _, upstreams = offers.resolve(dependency.want)
-            entries.append(Resolved(dependency, upstreams))
+        entries = tuple(Resolved(each, offers.upstreams(each.want)) for each in tool.dependencies)
         if entries:
-            wiring[tool.name] = tuple(entries)
+            wiring[tool.name] = entries
     return wiring
 
 

@@ -11,8 +11,9 @@ import orjson
 from meshd.domain.lease import Moment
 from meshd.domain.spec import JsonValue
 from meshd.registry import answers
+from meshd.registry.registered import Limits, Record
 from meshd.registry.registration import Registration, read_registration
-from meshd.registry.registry import Limits, Record, Registry
+from meshd.registry.registry import Registry
 from meshd.registry.stores.memory import MemoryStore
 
 Json = dict[str, Any]
@@ -95,7 +96,7 @@ class Mesh:
     def post(self, identity: str, *tools: Json, **more: JsonValue) -> Json:
         registration = read(body(identity, *tools, **more))
         answer = self.registry.register(registration, self.now)
-        return answers.registered(answer, registration.warnings, self.now.wall)
+        return answers.registered(answer, self.now.wall)
 
     def head(self, identity: str, incarnation: int | None = None) -> str:
         return self.registry.renew(identity, self.now, incarnation)

@@ -12,8 +12,8 @@ from meshd import __version__
 from meshd.registry.app import ENDPOINTS, registry_app
 from meshd.registry.guard import guarded
 from meshd.registry.keeper import Keeper
+from meshd.registry.registered import Limits
 from meshd.registry.registration import MAX_BODY_BYTES
-from meshd.registry.registry import Limits
 from meshd.registry.stores.memory import MemoryStore
 from tests.registry.meshes import Json, VirtualClock, body, needs, tool
 

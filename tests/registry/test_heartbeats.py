@@ -4,7 +4,7 @@ import pytest
 
 from meshd.domain.instance import Status
 from meshd.errors import RegistryFull, StaleIncarnation
-from meshd.registry.registry import Limits
+from meshd.registry.registered import Limits
 from tests.registry.meshes import Mesh, needs, tool
 
 UNRESOLVED = {"agent_id": "", "endpoint": "", "function_name": "", "status": "unresolved"}
@@ -508,7 +508,10 @@ def test_the_memory_of_registrations_is_bounded() -> None:
         mesh.post("b-1", tool("b", kwargs={"long": "x" * 700}))
 
     assert mesh.availability("b-1") == {"b": ""}
-    assert len(list(mesh.registry.records())) == 1
+    # Nobody is forgotten in vain.
+    assert [record.instance.id for record in mesh.registry.records()] == ["a-1", "b-1"]
+    mesh.post("b-1", tool("b", kwargs={"long": "x" * 500}))
+    assert [record.instance.id for record in mesh.registry.records()] == ["b-1"]
 
 
 def test_tools_without_capability_are_found_by_nobody_and_may_have_needs() -> None:

@@ -8,13 +8,21 @@ import pytest
 from meshd.domain.instance import Dependency, Instance, OfferedTool
 from meshd.domain.resolve import Want
 from meshd.errors import MalformedRegistration, RegistrationRefused
-from meshd.registry.registration import MAX_BODY_BYTES, Registration, read_registration
+from meshd.registry.registration import (
+    MAX_BODY_BYTES,
+    Registration,
+    digest_of,
+    read_registration,
+)
 from tests.registry.meshes import Json, body, needs, read, tool
 
 
 def test_the_least_that_can_be_said_gets_defaults() -> None:
     assert read({"agent_id": "a-1"}) == Registration(
-        instance=Instance(id="a-1", agent="a-1", endpoint="stdio://a-1"), has_tools=False, size=18
+        instance=Instance(id="a-1", agent="a-1", endpoint="stdio://a-1"),
+        has_tools=False,
+        size=18,
+        digest=digest_of(b'{"agent_id":"a-1"}'),
     )
 
 
