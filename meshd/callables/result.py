@@ -44,6 +44,8 @@ _STREAMS = (
 _LAZY = (collections.abc.Iterator, collections.abc.MappingView, range)
 _NEVER_LAZY = frozenset({int, str, float, bool, type(None), list, dict, tuple})
 """Spares most results the slow question whether they are lazy."""
+_NEVER_CONTENT = _NEVER_LAZY - {list}
+_PLAIN = (int, str, bool)
 Dump = Callable[[Any], JsonValue]
 
 
@@ -137,8 +139,12 @@ def _typed(adapter: TypeAdapter[Any], annotation: Any, *, has_sets: bool) -> Dum
     """Return a dump that holds values to the declared type."""
     validate = adapter.validator.validate_python
     serialize = adapter.serializer.to_python
+    plain = next((kind for kind in _PLAIN if annotation is kind), None)
 
     def dump_typed(value: Any) -> JsonValue:
+        # What validating and serialising would return as it is.
+        if type(value) is plain and (plain is not str or value.isascii()):
+            return sendable(value)
         if type(value) not in _NEVER_LAZY and isinstance(value, _LAZY):
             value = bounded(cast("Iterable[Any]", value), "result")
         try:
@@ -184,7 +190,9 @@ def _checked(convert: Dump, schema: Mapping[str, JsonValue]) -> Dump:
 
 def _selected(convert: Dump, spec: ResultSpec) -> Dump:
     if spec.select is None:
-        return lambda value: value if is_content(value) else convert(value)
+        return lambda value: (
+            value if type(value) not in _NEVER_CONTENT and is_content(value) else convert(value)
+        )
     select = compile_select(spec.select)
     return lambda value: convert(select(value))
 

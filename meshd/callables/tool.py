@@ -5,7 +5,7 @@ microseconds. Loading reports every problem of the tool at once.
 """
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ from meshd.callables.signature import compile_signature
 from meshd.callables.types import KEYWORDS, CannotDescribe, adapter_of, schema_of, type_name
 from meshd.diagnostics.model import Diagnostic, Span, has_errors
 from meshd.diagnostics.suggest import closest
-from meshd.domain.signature import ToolSignature
+from meshd.domain.signature import Mode, ToolSignature
 from meshd.domain.spec import JsonValue, ToolSpec
 
 
@@ -67,9 +67,9 @@ class LoadedTool:
         `signature.mode` says. A `Mode.SYNC` callable may return an awaitable all the same (a
         decorated coroutine function, say), which the caller then awaits. Raises what it raises.
         """
-        values = {**bound, **injected} if injected else {**bound}
         if self._is_plain:
-            return self.target(**values)
+            return self.target(**{**bound, **injected}) if injected else self.target(**bound)
+        values = {**bound, **injected} if injected else {**bound}
         positional, keywords = self._arguments.arrange(values)
         return self.target(*positional, **keywords)
 
@@ -110,6 +110,11 @@ def compile_tool(
     compiled = compile_signature(spec, inspected, text.parameters, names.find, report)
     form = _result_form(spec, inspected, names, report)
     expected = expected_types(spec.needs, inspected.parameters or (), names.find)
+    contexts = compiled.contexts if compiled is not None else ()
+    if problem := execution_problem(spec, inspected.mode, contexts):
+        label, hint = problem
+        message = f"`{spec.callable}` cannot run with `execution: {spec.execution}`"
+        report.error("M254", message, spec.at("execution"), label, hint)
     if compiled is None or form is None or has_errors(report.diagnostics):
         return None, tuple(report.diagnostics)
     signature = ToolSignature(
@@ -146,6 +151,26 @@ def _result_form(
         message = "the schema of the result is not a JSON Schema"
         report.error("M248", message, result.at("schema"), str(reason), "correct the schema")
         return None
+
+
+def execution_problem(
+    spec: ToolSpec, mode: Mode, contexts: Collection[str]
+) -> tuple[str, str] | None:
+    """Return why the callable cannot run where its tool says, and what to do, or None."""
+    if spec.execution in ("thread", "process") and mode.is_async:
+        return "it is async, and so runs on the event loop", "remove `execution`"
+    if spec.execution == "process" and contexts:
+        parameter = next(iter(contexts))
+        return (
+            f"the MCP context that `{parameter}` receives stays in the instance's own process",
+            "choose `execution: thread`",
+        )
+    if spec.execution == "inline" and not mode.is_async and spec.needs:
+        return (
+            "it is not async: waiting for its needs would block the event loop",
+            "choose `execution: thread`, or make it async",
+        )
+    return None
 
 
 def callable_problem(spec: ToolSpec, target: Target) -> tuple[str, str] | None:

@@ -87,6 +87,7 @@ CODES: dict[str, str] = {
     "M251": "`select` is not a path",
     "M252": "the parameters of a callable are not known",
     "M253": "the URI of a resource does not fit its callable",
+    "M254": "a callable cannot run where its tool's `execution` says",
     # M30x: wiring
     "M301": "a required need that nothing provides",
     "M302": "a cycle of required needs",
