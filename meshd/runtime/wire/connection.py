@@ -189,6 +189,7 @@ class Connection(asyncio.Protocol):
         self._overhead = 0
         self._is_complete = False
         self._keeps_alive = False
+        self._has_length = False
         self._until_end = False
         self._is_paused = False
         self._is_narrow = False
@@ -282,7 +283,7 @@ class Connection(asyncio.Protocol):
         """Begin an answer (httptools)."""
         self._surplus = self._is_complete
         if self._exchange is not None and not self._surplus:
-            self._until_end = True
+            self._has_length = self._until_end = False
             self._exchange.content_type = self._exchange.encoding = b""
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -296,9 +297,9 @@ class Connection(asyncio.Protocol):
         elif name == b"content-encoding":
             exchange.encoding = value
         elif name == b"content-length":
-            self._until_end = False
+            self._has_length = True
         elif name == b"transfer-encoding":
-            self._until_end = False
+            self._has_length = True
             if value.strip().lower() != b"chunked":
                 exchange.end(Broken("the answer has an encoding that was not asked for"))
 
@@ -308,6 +309,7 @@ class Connection(asyncio.Protocol):
         if status < 200 or self._surplus or self._exchange is None:
             return
         self._exchange.status = status
+        self._until_end = not self._has_length
         self._exchange.begin()
 
     def on_body(self, body: bytes) -> None:

@@ -68,6 +68,21 @@ class Pool:
         self._sweeping: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Future[None] | None = None
 
+    @property
+    def connection_count(self) -> int:
+        """How many connections are open, busy or idle."""
+        return len(self._connections)
+
+    @property
+    def idle_count(self) -> int:
+        """How many of them wait for a request."""
+        return sum(len(server.idle) for server in self._servers.values())
+
+    @property
+    def server_count(self) -> int:
+        """How many servers it has, or opens, connections to."""
+        return len(self._servers)
+
     async def ask(self, address: Address, request: bytes, max_bytes: int) -> Exchange:
         """Send a request; return when the answer, or the beginning of an event stream, is there.
 
