@@ -1,0 +1,97 @@
+"""The one agent that is asked: every callable of `src/odd_tools.py`, loaded as any agent's are."""
+
+from pathlib import Path
+
+from meshd.callables.agent import load_agent
+from meshd.callables.allow import ImportPolicy
+from meshd.callables.load import Loader
+from meshd.daemon.wiring import parts_of, plan_of
+from meshd.domain.spec import AgentSpec, Hints, ParameterSpec, ResultSpec, ToolSpec
+from meshd.runtime.agent import RunningAgent
+from meshd.runtime.workers import Workers
+
+SOURCE = Path(__file__).parent / "src"
+MODULE = "odd_tools"
+
+PLAIN = (
+    "add",
+    "add_in_a_thread",
+    "multiply",
+    "negate",
+    "shout",
+    "bounded",
+    "paint",
+    "pick",
+    "either",
+    "number_or_nothing",
+    "total",
+    "merged",
+    "pairs",
+    "unique",
+    "order",
+    "order_or_point",
+    "move",
+    "film",
+    "aliased",
+    "when",
+    "words",
+    "nothing",
+    "untyped",
+    "echo",
+    "anything",
+    "numbers",
+    "variadic",
+    "by_position",
+    "underscored",
+    "unannotated_result",
+    "arguments",
+    "traced",
+    "ticks",
+    "lines",
+    "chunks",
+    "breaking",
+    "with_context",
+    "content",
+    "result",
+    "result_of_a_thread",
+    "objects",
+    "raises",
+    "raises_in_a_thread",
+    "raises_from",
+)
+
+
+def tool(function: str, name: str = "", **more: object) -> ToolSpec:
+    fields = {"callable": f"{MODULE}:{function}", "name": name or function, **more}
+    return ToolSpec(**fields)  # pyright: ignore[reportArgumentType]
+
+
+TOOLS = (
+    *(tool(function) for function in PLAIN),
+    tool(
+        "renamed",
+        parameters=(
+            ParameterSpec(name="python_name", rename="given-name"),
+            ParameterSpec(name="hidden", hide=True),
+            ParameterSpec(name="other", has_default=True, default="from the manifest"),
+        ),
+    ),
+    tool("order", "selected", result=ResultSpec(select="items")),
+    tool("echo", "typed", result=ResultSpec(type="int")),
+    tool(
+        "echo",
+        "by_schema",
+        parameters=(ParameterSpec(name="value", schema={"type": "integer", "minimum": 0}),),
+    ),
+    tool("add", "hinted", capability="sum", hints=Hints(title="Adds", read_only=True)),
+    tool("add", "dotted.name-of_a.tool"),
+)
+NAMES = tuple(one.name for one in TOOLS)
+
+
+def odd_agent(workers: Workers) -> RunningAgent:
+    """Load the callables and make the agent; nothing is served yet."""
+    spec = AgentSpec(name="odd", version="2.1.0", roots=(str(SOURCE),), tools=TOOLS)
+    loaded, diagnostics = load_agent(spec, Loader(ImportPolicy(spec.roots)))
+    assert loaded is not None, diagnostics
+    return RunningAgent(plan_of(loaded), "odd-1", parts_of(loaded), {}, workers)
