@@ -21,6 +21,7 @@ from meshd.errors import (
 from meshd.runtime import client as client_module
 from meshd.runtime.client import McpClient
 from tests.runtime.servers import free_endpoint, plain, raw, result_of, serving, stream
+from tests.runtime.wire.peers import Peer, peers
 
 Answer = Callable[[dict[str, Any]], web.Response]
 
@@ -85,13 +86,80 @@ async def test_the_request_is_what_the_revision_demands() -> None:
     assert "progressToken" not in meta
 
 
-async def test_connections_are_used_again() -> None:
+async def test_what_a_caller_adds_is_sent_beside_what_the_protocol_demands() -> None:
+    for older in (False, True):
+        server = Server(answering(structuredContent={"a": 1}), older=older)
+        async with serving(server) as url, McpClient() as client:
+            await client.call(
+                url,
+                "tool",
+                {},
+                headers={"X-Mesh-Timeout": "3", "user-agent": "mine"},
+                meta={"m": 1},
+            )
+        assert server.headers[-1]["x-mesh-timeout"] == "3"
+        assert server.headers[-1]["user-agent"] == "mine"
+        assert (server.bodies[-1]["params"]["_meta"] == {"m": 1}) is older
+        assert server.bodies[-1]["params"]["_meta"]["m"] == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"A": "b\r\nC: d"},
+        {"A\r\nB": "c"},
+        {"Content-Length": "0"},
+        {"host": "elsewhere"},
+        {"Accept": "*/*"},
+        {"mcp-NAME": "other"},
+        {"A": "\u010a"},
+    ],
+)
+async def test_headers_that_a_caller_may_not_add(headers: dict[str, str]) -> None:
+    server = Server(answering(content=[]))
+    async with serving(server) as url, McpClient() as client:
+        with pytest.raises(ArgumentsRejected, match="cannot be sent") as caught:
+            await client.call(url, "tool", {}, headers=headers, provider="there.tool")
+    assert caught.value.provider == "there.tool"
+    assert server.headers == []
+
+
+@pytest.mark.parametrize(
+    ("tool", "name"),
+    [
+        ("a tool", "a tool"),
+        ("größe", "=?base64?Z3LDtsOfZQ==?="),
+        ("a\r\nB: c", "=?base64?YQ0KQjogYw==?="),
+        (" a", "=?base64?IGE=?="),
+        ("=?base64?YQ==?=", "=?base64?PT9iYXNlNjQ/WVE9PT89?="),
+    ],
+)
+async def test_a_tools_name_in_its_header(tool: str, name: str) -> None:
+    server = Server(answering(content=[]))
+    async with serving(server) as url, McpClient() as client:
+        await client.call(url, tool, {})
+    assert server.headers[0]["mcp-name"] == name
+    assert server.bodies[0]["params"]["name"] == tool
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**64), 2**200, 0.1, -0.0, "\ud800", [None]])
+async def test_values_go_and_come_as_they_are(value: Any) -> None:
+    def answer(request: dict[str, Any]) -> web.Response:
+        return plain(result_of(request, structuredContent={"a": request["params"]["arguments"]}))
+
+    async with serving(Server(answer)) as url, McpClient() as client:
+        found = await client.call(url, "tool", {"a": value})
+    assert repr(found) == repr({"a": {"a": value}})
+
+
+@pytest.mark.parametrize("form", [plain, stream])
+async def test_connections_are_used_again(form: Callable[[object], web.Response]) -> None:
     ports: set[int] = set()
 
     async def handler(request: web.Request) -> web.Response:
         assert request.transport is not None
         ports.add(request.transport.get_extra_info("peername")[1])
-        return plain(result_of(json.loads(await request.read()), content=[]))
+        return form(result_of(json.loads(await request.read()), content=[]))
 
     async with serving(handler) as url, McpClient() as client:
         for _ in range(3):
@@ -293,6 +361,20 @@ async def test_no_answer_in_time() -> None:
     async with serving(never) as url, McpClient() as client:
         with pytest.raises(CallTimedOut, match="in time"):
             await client.call(url, "tool", {}, timeout_seconds=0.02)
+
+
+@pytest.mark.parametrize("piece", [b"H", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"])
+async def test_a_server_that_dawdles_does_not_outlast_the_time(piece: bytes) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(piece)
+        for _ in range(6):
+            await SystemClock().sleep(0.02)
+            await peer.send(b"T" if piece == b"H" else b" ")
+
+    async with peers(script) as server, McpClient() as client:
+        with pytest.raises(CallTimedOut):
+            await client.call(server.url, "tool", {}, timeout_seconds=0.05)
 
 
 @pytest.mark.parametrize(
