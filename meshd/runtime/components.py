@@ -114,7 +114,9 @@ class MeshTool(Tool):
             return Unauthorised(
                 f"`{running.provider}` demands its token", provider=running.provider
             )
-        on_chunk = progress_reporter(meta) if running.body.signature.mode.is_generator else None
+        on_chunk = None
+        if running.body.signature.mode.is_generator and "progressToken" in meta:
+            on_chunk = progress_reporter(meta)
         token = current_call.set(context)
         try:
             given = contexts(running.body.signature)

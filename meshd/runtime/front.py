@@ -50,7 +50,7 @@ def bearer(authorization: bytes | None) -> bytes | None:
     """Return the token of an `Authorization` header, if it is of that kind."""
     if authorization is None or authorization[:7].lower() != b"bearer ":
         return None
-    return authorization[7:].strip(b" ")
+    return authorization[7:].strip(b" \t")
 
 
 @dataclass(frozen=True, slots=True)

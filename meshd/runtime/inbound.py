@@ -49,24 +49,15 @@ class Inbound:
 
     def context(self, headers: Mapping[bytes, bytes], now: float) -> CallContext:
         """Return the context that the headers give, without principal; `now` is monotonic."""
-        deadline = None
-        trace = headers_handed_on = NO_FIELDS
-        if TIMEOUT in headers or MCP_MESH_TIMEOUT in headers:
-            left = seconds_left(headers)
-            deadline = None if left is None else now + left
-        if any(name in headers for name in _TRACE_HEADERS):
-            said = {
-                n: headers[b].decode("latin-1") for b, n in _TRACE_HEADERS.items() if b in headers
-            }
-            trace = trace_of(said)
-        if self._propagated:
-            kept = {
-                n: headers[b].decode("latin-1") for b, n in self._propagated.items() if b in headers
-            }
-            headers_handed_on = kept or NO_FIELDS
-        if deadline is None and not trace and not headers_handed_on:
+        said = {name: value.strip(b" \t") for name, value in headers.items() if name in self.names}
+        if not said:
             return NO_CALL
-        return CallContext(deadline=deadline, trace=trace, headers=headers_handed_on)
+        left = seconds_left(said)
+        return CallContext(
+            deadline=None if left is None else now + left,
+            trace=trace_of(_texts(said, _TRACE_HEADERS)),
+            headers=_texts(said, self._propagated) or NO_FIELDS,
+        )
 
 
 def traced(context: CallContext, meta: Mapping[str, Any]) -> CallContext:
@@ -87,6 +78,10 @@ def trace_of(said: Mapping[str, str]) -> Mapping[str, str]:
     if _TRACEPARENT.fullmatch(said.get("traceparent", "")):
         return said
     return {"baggage": said["baggage"]} if "baggage" in said else NO_FIELDS
+
+
+def _texts(said: Mapping[bytes, bytes], names: Mapping[bytes, str]) -> dict[str, str]:
+    return {text: said[name].decode("latin-1") for name, text in names.items() if name in said}
 
 
 def seconds_left(headers: Mapping[bytes, bytes]) -> float | None:

@@ -44,7 +44,7 @@ def has_one_host(headers: Iterable[Header]) -> bool:
     for name, value in headers:
         if name == b"host":
             hosts += 1
-            if not _is_host(value):
+            if not is_host(value):
                 return False
         elif name == b"origin":
             origins += 1
@@ -52,7 +52,7 @@ def has_one_host(headers: Iterable[Header]) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _is_host(value: bytes) -> bool:
+def is_host(value: bytes) -> bool:
     """Say whether this is a host; a server hears the same few again and again."""
     return _HOST.fullmatch(value) is not None
 

@@ -26,7 +26,7 @@ from meshd.clock import Clock
 from meshd.domain.signature import ToolSignature
 from meshd.domain.spec import JsonValue
 from meshd.errors import ToolFailed
-from meshd.plan.model import AgentPlan
+from meshd.plan.model import AgentPlan, ToolPlan
 from meshd.runtime.components import (
     FailedResult,
     MeshPrompt,
@@ -37,7 +37,7 @@ from meshd.runtime.components import (
 from meshd.runtime.context import current_call
 from meshd.runtime.front import Doors, Entrance, Front
 from meshd.runtime.inbound import Inbound
-from meshd.runtime.lane.app import Lane
+from meshd.runtime.lane.app import CompiledTool, Lane
 from meshd.runtime.lane.request import Requests
 from meshd.runtime.offer import RunningOffer
 from meshd.runtime.request_headers import strict_headers
@@ -113,19 +113,29 @@ class AgentServer:
         )
         async with app.lifespan(app):
             limit_bodies(app, self._plan.max_request_bytes)
-            yield Applications(strict_headers(self._lane(app, hosts)), strict_headers(app))
+            strict = strict_headers(app)
+            yield Applications(self._lane(strict, hosts), strict)
 
     def _lane(self, app: ASGIApp, hosts: tuple[str, ...]) -> Lane:
-        """Put the lane for the tools that do not see FastMCP in front of it."""
+        """Put the lane for the tools that do not see FastMCP in front of it.
+
+        It needs no strict headers: whatever they would change or refuse is not plain.
+        """
         plain = {
-            plan.spec.name: self._tools[plan.spec.name]
+            plan.spec.name: self._compiled(plan)
             for plan in self._plan.tools
             if may_take_the_lane(plan.signature)
         }
         named = functools.partial(may_be_named, hosts)
-        requests = Requests(plain, named, self._entrance.inbound.names)
+        entrance = self._entrance
+        requests = Requests(plain, named, entrance.max_bytes, entrance.inbound.names)
         info = self._server._mcp_server.server_info_stamp  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         return Lane(requests, app, self._entrance, info)
+
+    def _compiled(self, plan: ToolPlan) -> CompiledTool:
+        running = self._tools[plan.spec.name]
+        is_locked = running.name in self._entrance.doors.locked
+        return CompiledTool(running, plan.signature.mode.is_generator, is_locked)
 
     def caller(self, tool: RunningTool) -> Callable[[dict[str, JsonValue]], Awaitable[JsonValue]]:
         """Return the direct way to call a tool: through FastMCP only if the tool sees FastMCP."""

@@ -5,6 +5,7 @@ write itself goes to FastMCP together with the request, which is answered with t
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from meshd.domain.spec import JsonValue
 from meshd.errors import CallError
 from meshd.runtime.components import chunk_text, error_answer, settled, timed_out
-from meshd.runtime.context import CallContext, current_call
+from meshd.runtime.context import current_call
 from meshd.runtime.front import Entrance, body_of, received_until, refuse, replaying
 from meshd.runtime.inbound import traced
 from meshd.runtime.lane.answer import CANNOT_WRITE, Answers, event, progress_event
@@ -20,10 +21,22 @@ from meshd.runtime.lane.exchange import EVENTS, ClientGone, Exchange, OutOfTime
 from meshd.runtime.lane.request import PlainCall, Requests
 from meshd.runtime.tool import OnChunk, RunningTool
 
-Call = PlainCall[RunningTool]
 Outcome = JsonValue | CallError
 
+_TRACE = frozenset({"traceparent", "baggage"})
 _JSON = (b"content-type", b"application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledTool:
+    """What the lane must know of a tool at each call."""
+
+    running: RunningTool
+    has_chunks: bool
+    is_locked: bool
+
+
+Call = PlainCall[CompiledTool]
 
 
 class Lane:
@@ -31,7 +44,7 @@ class Lane:
 
     def __init__(
         self,
-        requests: Requests[RunningTool],
+        requests: Requests[CompiledTool],
         rest: ASGIApp,
         entrance: Entrance,
         server_info: Mapping[str, Any],
@@ -40,6 +53,8 @@ class Lane:
         self._rest = rest
         self._doors = entrance.doors
         self._inbound = entrance.inbound
+        self._heard = entrance.inbound.names
+        self._is_locked = bool(entrance.doors.locked)
         self._clock = entrance.clock
         self._max_bytes = entrance.max_bytes
         self._modern = Answers(server_info)
@@ -54,73 +69,91 @@ class Lane:
         first = await receive()
         if first["type"] == "http.request" and not first.get("more_body", False):
             received = [first]
-            body = first.get("body", b"")
         else:
             received = await received_until(receive, self._max_bytes, first)
-            body = body_of(received)
-        call = None
-        if len(body) <= self._max_bytes and received[-1]["type"] == "http.request":
-            call = self._requests.call(headers, body)
+        call = self._call(headers, received)
         if call is None:
             await self._rest(scope, replaying(received, receive), send)
             return
-        context = self._context(headers, call)
-        if call.tool.name in self._doors.locked and call.tool.name not in context.opened:
-            await refuse(send)
-            return
+        wire = Wire(scope, received, receive, send)
+        is_bare = self._heard.isdisjoint(headers) and _TRACE.isdisjoint(call.meta)
+        if is_bare and not self._is_locked:
+            await self._serve(call, wire)
+        else:
+            await self._serve_in_context(headers, call, wire)
+
+    def _call(self, headers: Mapping[bytes, bytes], received: list[Message]) -> Call | None:
+        last = received[-1]
+        if last["type"] != "http.request" or last.get("more_body", False):
+            return None
+        body = last.get("body", b"") if len(received) == 1 else body_of(received)
+        return None if len(body) > self._max_bytes else self._requests.call(headers, body)
+
+    async def _serve_in_context(
+        self, headers: Mapping[bytes, bytes], call: Call, wire: "Wire"
+    ) -> None:
+        context = self._inbound.context(headers, self._clock.monotonic())
+        context = traced(context, call.meta)
+        if self._is_locked:
+            context = self._doors.entered(context, headers.get(b"authorization"))
+            if call.tool.is_locked and call.tool.running.name not in context.opened:
+                await refuse(wire.send)
+                return
+        left = None
+        if context.deadline is not None:
+            left = context.deadline - self._clock.monotonic()
         token = current_call.set(context)
         try:
-            exchange = Exchange(receive, send, self._seconds_left(context))
-            outcome = await self._outcome(call, exchange)
-            if not await self._answer(call, outcome, exchange, send):
-                app = settled(self._rest, call.tool, outcome)
-                sending = Rewritten(exchange).send if exchange.streams else send
-                await app(scope, replaying([_whole(body)], receive), sending)
-        except ClientGone:
-            return
+            await self._serve(call, wire, left)
         finally:
             current_call.reset(token)
 
-    def _context(self, headers: Mapping[bytes, bytes], call: Call) -> CallContext:
-        context = self._inbound.context(headers, self._clock.monotonic())
-        context = traced(context, call.meta)
-        if self._doors.locked:
-            context = self._doors.entered(context, headers.get(b"authorization"))
-        return context
-
-    def _seconds_left(self, context: CallContext) -> float | None:
-        if context.deadline is None:
-            return None
-        return context.deadline - self._clock.monotonic()
-
-    async def _outcome(self, call: Call, exchange: Exchange) -> Outcome:
+    async def _serve(self, call: Call, wire: "Wire", seconds_left: float | None = None) -> None:
         tool = call.tool
+        exchange = None
+        on_chunk = None
+        if tool.has_chunks and call.progress_token is not None:
+            exchange = Exchange(wire.receive, wire.send, seconds_left)
+            on_chunk = progress_of(call.progress_token, call.meta, exchange)
+        work = tool.running.call(call.arguments, on_chunk=on_chunk)
         try:
-            if call.progress_token is None or not tool.body.signature.mode.is_generator:
-                return await exchange.outcome(tool.call(call.arguments))
-            on_chunk = self._progress(call, call.progress_token, exchange)
-            return await exchange.outcome(tool.call(call.arguments, on_chunk=on_chunk))
-        except OutOfTime:
-            return timed_out(tool)
+            # A call that need not wait ends in its first step, and needs no more than that.
+            try:
+                awaited = work.send(None)
+            except StopIteration as end:
+                outcome = end.value
+            else:
+                exchange = exchange or Exchange(wire.receive, wire.send, seconds_left)
+                outcome = await exchange.outcome(work, awaited)
         except CallError as error:
-            return error
-
-    async def _answer(self, call: Call, outcome: Outcome, exchange: Exchange, send: Send) -> bool:
-        """Send the answer, unless only FastMCP can write it."""
+            outcome = error
+        except OutOfTime:
+            outcome = timed_out(tool.running)
+        except ClientGone:
+            return
         written = self._written(call, outcome)
-        if written is None:
-            return False
-        if exchange.streams:
-            await exchange.finish(event(written))
-            return True
-        if call.modern:
+        if exchange is not None and exchange.streams:
+            await self._end_stream(call, outcome, written, wire)
+        elif written is None:
+            app = settled(self._rest, tool.running, outcome)
+            await app(wire.scope, replaying(wire.received, wire.receive), wire.send)
+        elif call.modern:
             head = [(b"content-length", b"%d" % len(written)), _JSON]
+            await wire.send({"type": "http.response.start", "status": 200, "headers": head})
+            await wire.send({"type": "http.response.body", "body": written})
         else:
-            head = EVENTS
-            written = event(written)
-        await send({"type": "http.response.start", "status": 200, "headers": head})
-        await send({"type": "http.response.body", "body": written})
-        return True
+            await wire.send({"type": "http.response.start", "status": 200, "headers": EVENTS})
+            await wire.send({"type": "http.response.body", "body": event(written)})
+
+    async def _end_stream(
+        self, call: Call, outcome: Outcome, written: bytes | None, wire: "Wire"
+    ) -> None:
+        if written is None:
+            app = settled(self._rest, call.tool.running, outcome)
+            sending = Rewritten(wire.send).take
+            await app(wire.scope, replaying(wire.received, wire.receive), sending)
+        else:
+            await wire.send({"type": "http.response.body", "body": event(written)})
 
     def _written(self, call: Call, outcome: Outcome) -> bytes | None:
         answers = self._modern if call.modern else self._older
@@ -132,32 +165,40 @@ class Lane:
         except CANNOT_WRITE:
             return None
 
-    def _progress(self, call: Call, token: int | str, exchange: Exchange) -> OnChunk:
-        async def on_chunk(number: int, chunk: JsonValue) -> None:
-            text = chunk_text(chunk, call.meta)
-            await exchange.send_event(progress_event(token, number, text))
 
-        return on_chunk
+@dataclass(slots=True)
+class Wire:
+    """One request as ASGI brings it."""
+
+    scope: Scope
+    received: list[Message]
+    receive: Receive
+    send: Send
+
+
+def progress_of(token: int | str, meta: Mapping[str, Any], exchange: Exchange) -> OnChunk:
+    """Return a function that sends chunks as progress."""
+
+    async def on_chunk(number: int, chunk: JsonValue) -> None:
+        await exchange.send_event(progress_event(token, number, chunk_text(chunk, meta)))
+
+    return on_chunk
 
 
 class Rewritten:
     """Sends FastMCP's answer as the last event of a stream that has begun already."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
+    def __init__(self, send: Send) -> None:
+        self._send = send
         self._is_stream = False
         self._body = b""
 
-    async def send(self, message: Message) -> None:
+    async def take(self, message: Message) -> None:
         """Take one message of the answer."""
         if message["type"] == "http.response.start":
             self._is_stream = (b"content-type", b"text/event-stream") in message["headers"]
             return
         self._body += message.get("body", b"")
         if not message.get("more_body", False):
-            written = self._body if self._is_stream else event(self._body)
-            await self._exchange.finish(written)
-
-
-def _whole(body: bytes) -> Message:
-    return {"type": "http.request", "body": body, "more_body": False}
+            body = self._body if self._is_stream else event(self._body)
+            await self._send({"type": "http.response.body", "body": body})

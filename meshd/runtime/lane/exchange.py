@@ -1,13 +1,13 @@
-"""One plain call under way: its client watched, its deadline kept, its chunks sent as they come.
+"""One plain call that waits: its client watched, its deadline kept, its chunks sent as they come.
 
-A call that ends without ever waiting costs none of this. One that waits is given up when its time
+A call that ends without ever waiting needs none of this. One that waits is given up when its time
 is over, and after a moment its client is watched: who goes away cancels the call. After a silence
 the answer becomes a stream of events with pings, as FastMCP's does, and with the first chunk.
 """
 
 import asyncio
 import types
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine, Generator
 from typing import Any, TypeVar, cast
 
 from starlette.types import Receive, Send
@@ -68,8 +68,8 @@ class Exchange:
         self.streams = False
         """Whether the answer has begun as a stream of events."""
 
-    async def outcome(self, call: Coroutine[Any, Any, T]) -> T:
-        """Return what the call returns, or raise what it raises.
+    async def outcome(self, call: Coroutine[Any, Any, T], awaited: object) -> T:
+        """Return what a call returns, or raise what it raises, from where it waits first.
 
         Raises:
             ClientGone: the client left; the call was cancelled.
@@ -79,13 +79,16 @@ class Exchange:
         if self._seconds_left is not None and self._seconds_left <= 0:
             call.close()
             raise OutOfTime
+        self._attend()
         try:
-            value = await attended(call, self._attend, self._leave)
+            value = await continued(call, awaited)
         except asyncio.CancelledError:
             # Somebody else may have cancelled it at the same moment: then that holds.
             if self._ended_by is not None and self._task.uncancel() == 0:
                 raise self._ended_by from None
             raise
+        finally:
+            self._leave()
         if self._ended_by is not None:
             self._task.uncancel()
         return value
@@ -99,10 +102,6 @@ class Exchange:
             await self._begin_stream()
             await self._send({"type": "http.response.body", "body": message, "more_body": True})
             self._last_sent = self._loop.time()
-
-    async def finish(self, message: bytes) -> None:
-        """End the answer's stream with its last event."""
-        await self._send({"type": "http.response.body", "body": message})
 
     async def _begin_stream(self) -> None:
         if not self.streams:
@@ -152,15 +151,8 @@ class Exchange:
 
 
 @types.coroutine
-def attended(
-    call: Coroutine[Any, Any, T], attend: Callable[[], None], leave: Callable[[], None]
-) -> Generator[Any, Any, T]:
-    """Await a call; if it does not end at once, within `attend` and `leave`."""
-    try:
-        awaited = call.send(None)
-    except StopIteration as end:
-        return end.value
-    attend()
+def continued(call: Coroutine[Any, Any, T], awaited: object) -> Generator[Any, Any, T]:
+    """Await the rest of a call that was begun with `send`, and waits for what that returned."""
     try:
         while True:
             try:
@@ -175,5 +167,3 @@ def attended(
                 awaited = call.send(given)
     except StopIteration as end:
         return end.value
-    finally:
-        leave()

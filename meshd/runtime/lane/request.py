@@ -16,12 +16,13 @@ from typing import Any, Generic, TypeVar, cast
 
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic_core import from_json
+from starlette.types import Scope
+
+from meshd.runtime.request_headers import is_host
 
 MODERN_VERSION = "2026-07-28"
 MODERN_BYTES = MODERN_VERSION.encode()
 MCP_PATH = "/mcp"
-DEEPEST = 64
-"""Levels of lists and objects in a body; FastMCP's own limit depends on the stack."""
 
 _META = "io.modelcontextprotocol/"
 _VERSION = _META + "protocolVersion"
@@ -34,7 +35,7 @@ _LEVELS = frozenset(
 
 _HANDSHAKE = frozenset(version.encode() for version in HANDSHAKE_PROTOCOL_VERSIONS)
 _KNOWN_CLIENT = frozenset({"name", "version", "title", "description", "websiteUrl"})
-_ALWAYS = frozenset(
+_ROUTING = frozenset(
     {
         b"host",
         b"origin",
@@ -49,19 +50,22 @@ _ALWAYS = frozenset(
     }
 )
 _MAX_REMEMBERED = 1_000
+_SHORT = 3
+"""Digits of a length that is within any limit."""
 
 ToolT = TypeVar("ToolT")
 Headers = Mapping[bytes, bytes]
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, which would cost more than all the checks of a header.
+@dataclass(slots=True)
 class PlainCall(Generic[ToolT]):
     """One call that a plain request makes."""
 
     tool: ToolT
     id: int | str
     arguments: dict[str, Any]
-    meta: Mapping[str, Any]
+    meta: dict[str, Any]
     modern: bool
     progress_token: int | str | None
 
@@ -73,110 +77,126 @@ class Requests(Generic[ToolT]):
         self,
         tools: Mapping[str, ToolT],
         may_be_named: Callable[[str], bool],
+        max_bytes: int,
         more_headers: Iterable[bytes] = (),
     ) -> None:
-        """Read calls of these tools; `may_be_named` judges the Host header as FastMCP does."""
+        """Read calls of these tools; `may_be_named` judges the Host header as FastMCP does.
+
+        `more_headers` are others that must not come twice.
+        """
+        self._max_bytes = max_bytes
         self._tools = tools
         self._by_header = {name.encode(): tool for name, tool in tools.items() if name.isascii()}
         self._may_be_named = may_be_named
-        self._hosts: set[bytes] = set()
-        self._wanted = _ALWAYS.union(more_headers)
+        self._single = _ROUTING.union(more_headers)
+        self._known: dict[tuple[bytes | None, ...], bool] = {}
 
-    def headers(self, scope: Mapping[str, Any]) -> dict[bytes, bytes] | None:
-        """Return the headers that matter, or None if they make no plain request."""
-        if scope["method"] != "POST" or scope["path"] != MCP_PATH:
+    def headers(self, scope: Scope) -> dict[bytes, bytes] | None:
+        """Return the headers by name, or None if they make no plain request."""
+        if scope["path"] != MCP_PATH or scope["method"] != "POST":
             return None
-        found: dict[bytes, bytes] = {}
-        wanted = self._wanted
-        for name, value in scope["headers"]:
-            if name in wanted:
-                if name in found:
-                    return None
-                found[name] = value
-            elif name[:10] == b"mcp-param-":
+        lines: list[tuple[bytes, bytes]] = scope["headers"]
+        headers = dict(lines)
+        if len(headers) != len(lines) and self._are_repeated(lines):
+            return None
+        get = headers.get
+        length = get(b"content-length", b"")
+        if len(length) > _SHORT and not (length.isdigit() and int(length) <= self._max_bytes):
+            return None
+        # A client says the same again and again: what was judged once is remembered.
+        said = (
+            get(b"host"),
+            get(b"accept"),
+            get(b"content-type"),
+            get(b"mcp-protocol-version"),
+            get(b"mcp-method"),
+            get(b"origin"),
+            get(b"mcp-session-id"),
+        )
+        if said not in self._known:
+            if not self._is_plain(headers):
                 return None
-        if not self._is_for_this_host(found) or not _takes_both_answers(found):
+            if len(self._known) >= _MAX_REMEMBERED:
+                self._known.clear()
+            self._known[said] = headers.get(b"mcp-protocol-version") == MODERN_BYTES
+        if self._known[said] and get(b"mcp-name") not in self._by_header:
             return None
-        return found if self._has_a_form(found) else None
+        return headers
 
     def call(self, headers: Headers, body: bytes) -> PlainCall[ToolT] | None:
         """Return the call that the body makes, or None if it is not plain."""
         try:
-            message = from_json(body)
-        except ValueError:
+            request = from_json(body)
+            number = request["id"]
+            params = request["params"]
+            # Of subclasses there are none, and True is no number here.
+            if (
+                request["method"] != "tools/call"
+                or request["jsonrpc"] != "2.0"
+                or len(request) != 4
+                or (type(number) is not int and type(number) is not str)
+            ):
+                return None
+            name = params["name"]
+            tool = self._tools[name]
+        except (ValueError, LookupError, TypeError):
             return None
-        if type(message) is not dict or len(cast("dict[str, Any]", message)) != 4:
-            return None
-        request = cast("dict[str, Any]", message)
-        if request.get("jsonrpc") != "2.0" or request.get("method") != "tools/call":
-            return None
-        number = request.get("id")
-        if type(number) is not int and type(number) is not str:
-            return None
-        params = request.get("params")
-        if type(params) is not dict or not is_shallow(body, cast("dict[str, Any]", params)):
-            return None
-        return self._call(headers, number, cast("dict[str, Any]", params))
+        return self._call(headers, number, params, tool)
 
     def _call(
-        self, headers: Headers, number: int | str, params: dict[str, Any]
+        self, headers: Headers, number: int | str, params: dict[str, Any], tool: ToolT
     ) -> PlainCall[ToolT] | None:
-        name = params.get("name")
-        arguments = params.get("arguments")
-        if type(name) is not str or (arguments is not None and type(arguments) is not dict):
+        members = 1
+        arguments: dict[str, Any] = {}
+        if "arguments" in params:
+            members += 1
+            given: object = params["arguments"]
+            if type(given) is dict:
+                arguments = params["arguments"]
+            elif given is not None:
+                return None
+        meta: dict[str, Any] = {}
+        if "_meta" in params:
+            members += 1
+            meta = params["_meta"]
+            if type(meta) is not dict or "fastmcp" in meta:
+                return None
+        if members != len(params):
             return None
-        has_meta = "_meta" in params
-        if len(params) != 1 + ("arguments" in params) + has_meta:
+        modern = headers.get(b"mcp-protocol-version") == MODERN_BYTES
+        if modern and not (self._by_header[headers[b"mcp-name"]] is tool and _is_modern_meta(meta)):
             return None
-        found: object = params["_meta"] if has_meta else {}
-        if type(found) is not dict:
-            return None
-        meta = cast("dict[str, Any]", found)
-        version = headers.get(b"mcp-protocol-version")
-        modern = version == MODERN_BYTES
-        if modern and (headers[b"mcp-name"] != name.encode() or not _is_modern_meta(meta)):
-            return None
-        tool = self._tools.get(name)
-        token = meta.get("progressToken")
-        if tool is None or "fastmcp" in meta or not _is_token(token, meta):
-            return None
-        return PlainCall(tool, number, cast("dict[str, Any]", arguments or {}), meta, modern, token)
+        token = None
+        if "progressToken" in meta:
+            token = meta["progressToken"]
+            if type(token) is not int and type(token) is not str:
+                return None
+        return PlainCall(tool, number, arguments, meta, modern, token)
 
-    def _has_a_form(self, headers: Headers) -> bool:
-        """Say whether the headers are those of one of the two forms, for a known tool."""
-        version = headers.get(b"mcp-protocol-version")
-        if version == MODERN_BYTES:
-            return (
-                headers.get(b"mcp-method") == b"tools/call"
-                and headers.get(b"mcp-name") in self._by_header
-            )
-        return (version is None or version in _HANDSHAKE) and b"mcp-session-id" not in headers
+    def _are_repeated(self, lines: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Say whether one of the headers that matter comes more than once."""
+        names = [name for name, _ in lines if name in self._single]
+        return len(names) != len(set(names))
 
-    def _is_for_this_host(self, headers: Headers) -> bool:
-        if b"origin" in headers:
+    def _is_plain(self, headers: Headers) -> bool:
+        """Say whether the headers, but for the name of the tool, are those of one of the forms."""
+        if b"origin" in headers or not _takes_both_answers(headers):
             return False
         host = headers.get(b"host", b"")
-        if host in self._hosts:
-            return True
-        if not self._may_be_named(host.decode("latin-1")):
+        if not is_host(host) or not self._may_be_named(host.decode("ascii")):
             return False
-        if len(self._hosts) >= _MAX_REMEMBERED:
-            self._hosts.clear()
-        self._hosts.add(host)
-        return True
+        version = headers.get(b"mcp-protocol-version")
+        if version == MODERN_BYTES:
+            return headers.get(b"mcp-method") == b"tools/call"
+        return (version is None or version in _HANDSHAKE) and b"mcp-session-id" not in headers
 
 
 def _takes_both_answers(headers: Headers) -> bool:
-    accept = headers.get(b"accept", b"")
-    if accept != b"application/json, text/event-stream":
-        media = {kind.split(b";")[0].strip(b" \t").lower() for kind in accept.split(b",")}
-        if b"*/*" not in media and not media >= {b"application/json", b"text/event-stream"}:
-            return False
-    content = headers.get(b"content-type", b"")
-    return (
-        content == b"application/json"
-        or content.split(b";")[0].rstrip(b" \t") == b"application/json"
-    )
+    kinds = headers.get(b"accept", b"").split(b",")
+    accepted = {kind.split(b";")[0].strip(b" \t").lower() for kind in kinds}
+    content = headers.get(b"content-type", b"").split(b";")[0].rstrip(b" \t")
+    is_taken = b"*/*" in accepted or accepted >= {b"application/json", b"text/event-stream"}
+    return is_taken and content == b"application/json"
 
 
 def _is_modern_meta(meta: dict[str, Any]) -> bool:
@@ -189,12 +209,6 @@ def _is_modern_meta(meta: dict[str, Any]) -> bool:
     return level is None or (type(level) is str and level in _LEVELS)
 
 
-def _is_token(token: object, meta: dict[str, Any]) -> bool:
-    if token is None:
-        return "progressToken" not in meta
-    return type(token) is int or type(token) is str
-
-
 def _is_plain_client(client: object) -> bool:
     if type(client) is not dict:
         return False
@@ -202,19 +216,3 @@ def _is_plain_client(client: object) -> bool:
     if "name" not in said or "version" not in said:
         return False
     return all(name in _KNOWN_CLIENT and type(text) is str for name, text in said.items())
-
-
-def is_shallow(body: bytes, value: dict[str, Any]) -> bool:
-    """Say whether no list or object is inside more than `DEEPEST` others."""
-    if body.count(b"{") + body.count(b"[") <= DEEPEST:
-        return True
-    level: list[Any] = [value]
-    for _ in range(DEEPEST):
-        inside: list[Any] = []
-        for one in level:
-            items: Iterable[object] = one.values() if type(one) is dict else one
-            inside.extend(item for item in items if isinstance(item, dict | list))
-        if not inside:
-            return True
-        level = inside
-    return False
