@@ -88,7 +88,7 @@ def _writer(kind: Any) -> Reader:
 
 
 def _union_writer(members: tuple[Any, ...]) -> Reader:
-    writers = {get_origin(member) or member: _writer(member) for member in members}
+    writers = {_class_of(member): _writer(member) for member in members}
     tagged = _is_tagged(members)
 
     def write(value: Any) -> Any:
@@ -97,6 +97,12 @@ def _union_writer(members: tuple[Any, ...]) -> Reader:
         return {"kind": type(value).__name__, **written} if tagged else written
 
     return write
+
+
+def _class_of(member: Any) -> Any:
+    """Return what the values of a type are instances of; those of a Literal are text."""
+    origin = get_origin(member)
+    return str if origin is Literal else origin or member
 
 
 def _is_tagged(members: tuple[Any, ...]) -> bool:

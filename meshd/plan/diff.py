@@ -19,6 +19,7 @@ _KEYS = {
     "port": "http.port",
     "advertise": "http.advertise",
     "heartbeat_seconds": "heartbeat.interval",
+    "max_request_bytes": "http.maxRequest",
 }
 """Keys of the manifest, where they are not the names of the spec's fields."""
 

@@ -222,6 +222,7 @@ def agent_plan(agent: AgentSpec, signatures: Mapping[ToolKey, ToolSignature]) ->
         process=agent.process,
         env=agent.env,
         heartbeat_seconds=agent.heartbeat_seconds,
+        max_request_bytes=agent.max_request_bytes,
         roots=agent.roots,
         lifespan=agent.lifespan,
         objects=agent.objects,

@@ -62,6 +62,7 @@ OTHER: dict[str, tuple[object, str]] = {
     "advertise": ("planner", "http.advertise"),
     "env": ({"KEY": SecretSpec(env="KEY")}, "env"),
     "heartbeat_seconds": (1.0, "heartbeat.interval"),
+    "max_request_bytes": (1_000_000, "http.maxRequest"),
     "tools": ((), "tools"),
     "resources": ((ResourceSpec(uri="a://b", callable="a:b", name="b"),), "resources"),
     "prompts": ((PromptSpec(name="p", callable="a:b"),), "prompts"),

@@ -1,11 +1,14 @@
 """The linker binds each need to the tools that serve it, and explains each that it cannot bind."""
 
+from dataclasses import replace
+
 import pytest
 
 from meshd.diagnostics.codes import CODES
 from meshd.diagnostics.model import Diagnostic, Related, Severity
+from meshd.domain.call import BUILT_IN
 from meshd.domain.resolve import OtherNamespace, VersionConstraintFailed
-from meshd.domain.spec import AgentSpec, CallSettings, MeshSpec, SecretSpec
+from meshd.domain.spec import AgentSpec, MeshSpec, SecretSpec
 from meshd.plan.link import agent_graph, link
 from meshd.plan.model import AgentPlan, Binding, Eviction, Plan, ProviderRef, ToolPlan
 from meshd.plan.order import start_order
@@ -61,7 +64,7 @@ def test_a_need_is_bound_to_all_that_serve_it_best_first() -> None:
                             version="1.4.0",
                         ),
                     ),
-                    call=CallSettings(timeout_seconds=3.0),
+                    call=replace(BUILT_IN, timeout_seconds=3.0),
                     evicted=(
                         Eviction(
                             id="weather.old",
@@ -87,7 +90,7 @@ def test_call_settings_of_the_need_win_over_those_of_the_provider(
         agent("b", tool("t", capability="c", timeout=of_tool)),
     )
     plan, _ = linked(spec)
-    assert plan.bindings[0].call == CallSettings(timeout_seconds=expected)
+    assert plan.bindings[0].call == replace(BUILT_IN, timeout_seconds=expected)
 
 
 def test_a_required_need_that_nothing_provides() -> None:
