@@ -13,7 +13,7 @@ from meshd.daemon.environment import common_environment, environment_of
 from meshd.daemon.instances import Instances
 from meshd.daemon.lifecycle import first_reading
 from meshd.daemon.link import require
-from meshd.daemon.messages import Report
+from meshd.daemon.messages import LINGER_SECONDS, Report
 from meshd.daemon.options import RunOptions
 from meshd.daemon.prepare import load
 from meshd.daemon.signals import signals
@@ -75,7 +75,7 @@ async def run_agent(
         view = {"id": post.instance, "endpoint": post.endpoint, "status": "ready"}
         on_ready([view], warnings)
         await stop.wished.wait()
-        await instances.drain("terminated")
+        await instances.drain("terminated", LINGER_SECONDS)
     return stop.number
 
 

@@ -107,15 +107,20 @@ class Instances:
             tune_garbage_collection()
             yield
 
-    async def drain(self, reason: str = "") -> None:
-        """Leave the registry, take no new calls, and let those under way finish."""
+    async def drain(self, reason: str = "", linger_seconds: float = 0.0) -> None:
+        """Leave the registry, take no new calls, and let those under way finish.
+
+        Connections that callers have open may be used once more in the time given.
+        """
         for task in self._beating:
             task.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_SECONDS):
                 await asyncio.gather(*(beat.leave(reason) for beat in self._heartbeats))
         # Together, so that one slow request does not use up the grace time of all agents.
-        drains = [asyncio.ensure_future(agent.drain()) for agent in self._agents.values()]
+        drains = [
+            asyncio.ensure_future(agent.drain(linger_seconds)) for agent in self._agents.values()
+        ]
         await self._clock.sleep(0)  # each closes its sockets first
         self._report(Withdrawn(reason=reason))
         await asyncio.gather(*drains)

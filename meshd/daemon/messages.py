@@ -14,6 +14,11 @@ from meshd.domain.signature import ToolSignature
 from meshd.domain.spec import AgentSpec
 from meshd.runtime.registration import EdgeState
 
+LINGER_SECONDS = 1.0
+"""How long idle connections stay where another instance takes over: longer than it takes a client
+that has just chosen one of them to send its request.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
@@ -62,9 +67,13 @@ class Serve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drain:
-    """From the daemon: take no new calls, finish the rest, leave the registry, and end."""
+    """From the daemon: take no new calls, finish the rest, leave the registry, and end.
+
+    Where another instance takes over, connections stay usable for `linger_seconds`.
+    """
 
     reason: str = ""
+    linger_seconds: float = 0.0
 
 
 Order = Serve | Drain

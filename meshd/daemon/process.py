@@ -30,6 +30,7 @@ from meshd.daemon.channel import (
 from meshd.daemon.instances import Instances
 from meshd.daemon.linux import die_with, kill_descendants
 from meshd.daemon.messages import (
+    LINGER_SECONDS,
     Drain,
     InstanceJob,
     Loaded,
@@ -127,8 +128,8 @@ async def _serve_loaded(
         try:
             async with instances.running(listeners):
                 await end.report(Ready(stages=instances.stages.as_mapping()))
-                reason = await _told_to_end(end, daemon)
-                await instances.drain(reason)
+                told = await _told_to_end(end, daemon)
+                await instances.drain(told.reason, told.linger_seconds)
         except InvalidInput as error:
             await end.report(Refused(diagnostics=error.diagnostics, files=loading.files))
             return _REFUSED
@@ -147,23 +148,23 @@ async def _serve_registry(
     return _DONE
 
 
-async def _told_to_end(end: ProcessEnd, daemon: int) -> str:
-    """Wait for the order to drain, or for SIGTERM, and return the reason."""
+async def _told_to_end(end: ProcessEnd, daemon: int) -> Drain:
+    """Wait for the order to drain, or for SIGTERM, which is one."""
     loop = asyncio.get_running_loop()
-    told: asyncio.Future[str] = loop.create_future()
+    told: asyncio.Future[Drain] = loop.create_future()
 
     def terminated() -> None:
         if os.getppid() != daemon:
             _end_with_daemon()
         if not told.done():
-            told.set_result("terminated")
+            told.set_result(Drain(reason="terminated", linger_seconds=LINGER_SECONDS))
 
     async def listen() -> None:
         try:
             while not told.done():
                 order = await end.order()
                 if isinstance(order, Drain) and not told.done():
-                    told.set_result(order.reason)
+                    told.set_result(order)
         except Closed:
             _end_with_daemon()
 

@@ -17,7 +17,7 @@ from meshd.callables.project import Project
 from meshd.clock import Clock
 from meshd.daemon.addresses import Addresses, Ports, in_order
 from meshd.daemon.channel import Closed
-from meshd.daemon.messages import Drain, InstanceJob, Post, Serve
+from meshd.daemon.messages import LINGER_SECONDS, Drain, InstanceJob, Post, Serve
 from meshd.daemon.ports import Port
 from meshd.daemon.reaper import in_words
 from meshd.daemon.replica import DiedAtStart, RefusedStart, Replica, Run
@@ -180,7 +180,8 @@ class Supervisor:
         self._hooks.changed()
         if replica.current is not None:
             replica.current.is_last = True
-            await self._retire(replica.current, reason)
+            linger = 0.0 if self._is_stopping else LINGER_SECONDS
+            await self._retire(replica.current, reason, linger)
             self._addresses.release(replica.current.ports, {})
         replica.current, replica.status = None, "stopped"
         listed = self.replicas.get(replica.spec.name, [])
@@ -335,13 +336,13 @@ class Supervisor:
             await asyncio.wait_for(replica.poked.wait(), jittered)
 
     async def _replaced(self, before: Run, after: Run) -> None:
-        await self._retire(before, "replaced")
+        await self._retire(before, "replaced", LINGER_SECONDS)
         self._addresses.release(before.ports, after.ports)
 
-    async def _retire(self, run: Run, reason: str) -> None:
+    async def _retire(self, run: Run, reason: str, linger_seconds: float) -> None:
         """Let a run finish within the grace time, then end it."""
         with contextlib.suppress(Closed):
-            await run.child.channel.order(Drain(reason=reason))
+            await run.child.channel.order(Drain(reason=reason, linger_seconds=linger_seconds))
         try:
             async with asyncio.timeout(self._terms.grace_seconds + _KILL_AFTER_SECONDS):
                 await run.child.end()

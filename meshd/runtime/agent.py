@@ -84,7 +84,7 @@ class RunningAgent:
             tokens=parts.tokens,
         )
         self._lifespan = parts.lifespan
-        self._drain: Callable[[], Awaitable[None]] | None = None
+        self._drain: Callable[..., Awaitable[None]] | None = None
 
     def upstream(self, tool: str) -> InProcessUpstream:
         """Return the way for other agents in this process to call a tool of this one."""
@@ -132,11 +132,14 @@ class RunningAgent:
         async with self._server.applications(routes, hosts) as applications:
             yield applications
 
-    async def drain(self) -> None:
-        """Take no new calls and let those under way finish; objects and lifespan stay."""
+    async def drain(self, linger_seconds: float = 0.0) -> None:
+        """Take no new calls and let those under way finish; objects and lifespan stay.
+
+        Connections that callers have open may be used once more in the time given.
+        """
         self.serving.ready = False
         if self._drain is not None:
-            await self._drain()
+            await self._drain(linger_seconds=linger_seconds)
 
     async def _enter_lifespan(
         self, stack: contextlib.AsyncExitStack, lifespan: AbstractAsyncContextManager[Any]

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from meshd.clock import Clock
 
@@ -18,6 +20,36 @@ KEEP_ALIVE_SECONDS = 75
 """How long idle connections stay: longer than clients keep theirs, so that no call meets its end.
 """
 
+logger = logging.getLogger("meshd.http")
+
+
+class Connection(HttpToolsProtocol):
+    """A connection that can be told to take one more request, and to say that it is the last."""
+
+    is_draining = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it neither answers a request nor is in the middle of receiving one."""
+        cycle = self.cycle
+        if cycle is None:  # pyright: ignore[reportUnnecessaryComparison]  (before the first one)
+            return self.scope is None  # pyright: ignore[reportUnnecessaryComparison]
+        return cycle.response_complete and cycle.scope is self.scope
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer a request."""
+        super().on_headers_complete()
+        if self.is_draining:
+            self.cycle.keep_alive = False
+
+    def drain(self) -> None:
+        """Let the next answer be the last one; an answer under way cannot say so any more."""
+        if self.is_draining:
+            return
+        self.is_draining = True
+        if not self.is_idle and self.cycle is not None and not self.cycle.response_started:  # pyright: ignore[reportUnnecessaryComparison]
+            self.cycle.keep_alive = False
+
 
 class Server(uvicorn.Server):
     """A uvicorn server that leaves signals to the daemon and wakes once a second, not ten times."""
@@ -26,7 +58,7 @@ class Server(uvicorn.Server):
         config = uvicorn.Config(
             app,
             loop="none",
-            http="httptools",
+            http=Connection,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -50,26 +82,57 @@ class Server(uvicorn.Server):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), 1.0)
 
-    async def drain(self, clock: Clock) -> None:
-        """Accept nothing more, and let requests finish within the grace time; then cancel them."""
+    async def drain(self, clock: Clock, *, linger_seconds: float = 0.0) -> None:
+        """Accept no more connections, and let requests finish within the grace time.
+
+        Connections that are idle stay for `linger_seconds`, in which they may be used once more:
+        a client that reuses connections learns from an answer, not from a request that is lost,
+        that this one closes. What does not finish in time is cancelled.
+        """
         if self._stopping.is_set():
             return
         self._stopping.set()
         for server in self.servers:
             server.close()
-        state = self.server_state
-        for connection in list(state.connections):
-            connection.shutdown()
+        idle_since: dict[Connection, float] = {}
         deadline = clock.monotonic() + self._grace_seconds
-        while (state.connections or state.tasks) and clock.monotonic() < deadline:
+        while self._is_in_use() and clock.monotonic() < deadline:
+            now = clock.monotonic()
+            for connection in self._connections():
+                connection.drain()
+                if not connection.is_idle:
+                    idle_since.pop(connection, None)
+                elif now - idle_since.setdefault(connection, now) >= linger_seconds:
+                    connection.transport.close()
             await clock.sleep(TICK_SECONDS)
-        cancelled = list(state.tasks)
+        await self._cancel()
+
+    def _is_in_use(self) -> bool:
+        return bool(self.server_state.connections or self.server_state.tasks)
+
+    def _connections(self) -> Iterator[Connection]:
+        for connection in list(self.server_state.connections):
+            assert isinstance(connection, Connection)  # noqa: S101  (the server makes no others)
+            yield connection
+
+    async def _cancel(self) -> None:
+        """Cancel the requests that are left, and close all connections."""
+        cancelled = list(self.server_state.tasks)
+        if cancelled:
+            logger.warning("%d calls did not end in the grace time: cancelled", len(cancelled))
         for task in cancelled:
             task.cancel()
-        for connection in list(state.connections):
+        for connection in self._connections():
             connection.transport.close()
         if cancelled:
+            # uvicorn takes it for an error of the application, and shows where it happened.
+            logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
             await asyncio.wait(cancelled, timeout=CANCEL_SECONDS)
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    raised = record.exc_info[1] if record.exc_info else None
+    return not isinstance(raised, asyncio.CancelledError)
 
 
 @contextlib.asynccontextmanager

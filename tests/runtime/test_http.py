@@ -1,0 +1,162 @@
+"""How a server ends: for callers with open connections, idle ones, and requests that do not end."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+
+from meshd.clock import SystemClock
+from meshd.daemon.ports import Port
+from meshd.runtime.http import Server, serving
+from tests.runtime.fakes import settle
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+
+
+class App:
+    """Answers with its text; what comes in while it is held waits, with or without its headers."""
+
+    def __init__(self, *, headers_first: bool = False) -> None:
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+        self.began = asyncio.Event()
+        self._headers_first = headers_first
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.began.set()
+        start = {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-length", b"2")],
+        }
+        if self._headers_first:
+            await send(start)
+        await self.go_on.wait()
+        if not self._headers_first:
+            await send(start)
+        await send({"type": "http.response.body", "body": b"ok"})
+
+
+class Client:
+    """One connection of a client."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self.writer = writer
+
+    def send(self, data: bytes = REQUEST) -> None:
+        self.writer.write(data)
+
+    async def answer(self) -> str:
+        """Return the head of the next answer."""
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        assert await self._reader.readexactly(2) == b"ok"
+        return head.decode().lower()
+
+    async def asked(self) -> str:
+        self.send()
+        return await self.answer()
+
+    async def end(self) -> bytes:
+        """Return what comes until the server closes the connection."""
+        return await self._reader.read()
+
+
+@contextlib.asynccontextmanager
+async def served(
+    app: App, *clients: str, grace_seconds: float = 4.0
+) -> AsyncGenerator[tuple[Server, list[Client]]]:
+    port = Port("127.0.0.1", 0)
+    port.open()
+    listener = port.duplicate()
+    port.close()
+    clock = SystemClock()
+    connected: list[Client] = []
+    async with serving(app, [listener], clock, grace_seconds=grace_seconds) as server:
+        connected.extend(
+            [Client(*await asyncio.open_connection(*listener.getsockname())) for _ in clients]
+        )
+        yield server, connected
+    for client in connected:
+        client.writer.close()
+
+
+async def test_an_idle_connection_may_be_used_once_more_and_is_told_so() -> None:
+    async with served(App(), "used", "idle", "new") as (server, [used, idle, new]):
+        for client in (used, idle):
+            assert "connection: close" not in await client.asked()
+        draining = asyncio.ensure_future(server.drain(SystemClock(), linger_seconds=0.3))
+        await settle()
+        assert "connection: close" in await used.asked()
+        assert await used.end() == b""
+        assert "connection: close" in await new.asked()
+        assert not draining.done()
+        assert await idle.end() == b""
+        await draining
+
+
+async def test_without_lingering_idle_connections_are_closed_at_once() -> None:
+    async with served(App(), "idle") as (server, [idle]):
+        await idle.asked()
+        began = SystemClock().monotonic()
+        await server.drain(SystemClock())
+        assert await idle.end() == b""
+        assert SystemClock().monotonic() - began < 1
+
+
+async def test_an_answer_that_has_not_begun_says_that_the_connection_closes() -> None:
+    app = App()
+    app.go_on.clear()
+    async with served(app, "busy") as (server, [busy]):
+        busy.send()
+        await app.began.wait()
+        draining = asyncio.ensure_future(server.drain(SystemClock(), linger_seconds=0.3))
+        await settle()
+        app.go_on.set()
+        assert "connection: close" in await busy.answer()
+        await draining
+
+
+async def test_after_an_answer_that_had_begun_one_more_request_is_taken() -> None:
+    app = App(headers_first=True)
+    app.go_on.clear()
+    async with served(app, "busy") as (server, [busy]):
+        busy.send()
+        await app.began.wait()
+        draining = asyncio.ensure_future(server.drain(SystemClock(), linger_seconds=0.3))
+        await settle()
+        app.go_on.set()
+        assert "connection: close" not in await busy.answer()
+        assert "connection: close" in await busy.asked()
+        await draining
+
+
+async def test_a_request_whose_head_has_come_in_part_is_answered() -> None:
+    async with served(App(), "slow") as (server, [slow]):
+        await slow.asked()
+        slow.send(REQUEST[:20])
+        await SystemClock().sleep(0.05)
+        draining = asyncio.ensure_future(server.drain(SystemClock()))
+        await SystemClock().sleep(0.05)
+        slow.send(REQUEST[20:])
+        assert "connection: close" in await slow.answer()
+        await draining
+
+
+async def test_what_does_not_end_is_cancelled_without_a_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = App()
+    app.go_on.clear()
+    async with served(app, "one", "two", grace_seconds=0.05) as (server, clients):
+        for client in clients:
+            client.send()
+        await SystemClock().sleep(0.02)
+        await server.drain(SystemClock())
+        assert [await client.end() for client in clients] == [b"", b""]
+    assert [(record.name, record.levelno, record.getMessage()) for record in caplog.records] == [
+        ("meshd.http", logging.WARNING, "2 calls did not end in the grace time: cancelled")
+    ]
