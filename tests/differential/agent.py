@@ -1,5 +1,6 @@
 """The one agent that is asked: every callable of `src/odd_tools.py`, loaded as any agent's are."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from meshd.callables.agent import load_agent
@@ -12,6 +13,8 @@ from meshd.runtime.workers import Workers
 
 SOURCE = Path(__file__).parent / "src"
 MODULE = "odd_tools"
+LOCKED = "locked"
+TOKEN = "a-Token.of~some+length/="  # noqa: S105
 
 PLAIN = (
     "add",
@@ -89,9 +92,14 @@ TOOLS = (
 NAMES = tuple(one.name for one in TOOLS)
 
 
-def odd_agent(workers: Workers) -> RunningAgent:
-    """Load the callables and make the agent; nothing is served yet."""
-    spec = AgentSpec(name="odd", version="2.1.0", roots=(str(SOURCE),), tools=TOOLS)
+def odd_agent(workers: Workers, *, locked: bool = False) -> RunningAgent:
+    """Load the callables and make the agent; nothing is served yet.
+
+    `locked` adds a tool that demands a token, for which every request is looked at.
+    """
+    tools = (*TOOLS, tool("add", LOCKED)) if locked else TOOLS
+    spec = AgentSpec(name="odd", version="2.1.0", roots=(str(SOURCE),), tools=tools)
     loaded, diagnostics = load_agent(spec, Loader(ImportPolicy(spec.roots)))
     assert loaded is not None, diagnostics
-    return RunningAgent(plan_of(loaded), "odd-1", parts_of(loaded), {}, workers)
+    parts = replace(parts_of(loaded), tokens={LOCKED: TOKEN} if locked else {})
+    return RunningAgent(plan_of(loaded), "odd-1", parts, {}, workers)

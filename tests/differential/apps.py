@@ -59,7 +59,7 @@ Wrap = Callable[[ASGIApp], ASGIApp]
 
 
 @contextlib.contextmanager
-def two_apps(wrap: Wrap | None = None) -> Generator[Apps, None, None]:
+def two_apps(wrap: Wrap | None = None, *, locked: bool = False) -> Generator[Apps, None, None]:
     """Serve the agent both ways while the block runs; `wrap` puts another lane in front."""
     loop = uvloop.new_event_loop()
     level = logging.root.manager.disable
@@ -69,7 +69,7 @@ def two_apps(wrap: Wrap | None = None) -> Generator[Apps, None, None]:
 
     async def serve() -> None:
         workers = Workers()
-        agent = odd_agent(workers)
+        agent = odd_agent(workers, locked=locked)
         try:
             async with agent.applications(HOSTS, SystemClock()) as made:
                 lane = made.laned if wrap is None else wrap(made.plain)
@@ -92,6 +92,7 @@ def two_apps(wrap: Wrap | None = None) -> Generator[Apps, None, None]:
         left = asyncio.all_tasks(loop)  # sse_starlette leaves one that waits for the end
         for task in left:
             task.cancel()
-        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        if left:
+            loop.run_until_complete(asyncio.wait(left))
         loop.close()
         logging.disable(level)
