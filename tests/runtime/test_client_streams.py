@@ -89,7 +89,7 @@ async def test_a_chunk_that_is_said_to_be_json_and_is_not() -> None:
         await chunks(lambda _: stream(progress("{", chunk="json")))
 
 
-FAILED = {"isError": True, "content": []}
+FAILED: dict[str, Any] = {"isError": True, "content": []}
 FAILURES: list[tuple[Answer, type[CallError]]] = [
     (lambda request: stream(as_json(1), result_of(request, **FAILED)), ToolFailed),
     (lambda request: plain(result_of(request, **FAILED)), ToolFailed),
