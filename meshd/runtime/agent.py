@@ -21,7 +21,7 @@ from meshd.runtime.offer import Offer, RunningOffer
 from meshd.runtime.probes import Serving, probe_routes
 from meshd.runtime.server import AgentServer, Applications
 from meshd.runtime.tool import Conduct, Remote, RunningTool, ToolBody
-from meshd.runtime.upstreams import InProcessUpstream
+from meshd.runtime.upstreams import InProcessUpstream, Traits
 from meshd.runtime.workers import Workers
 
 logger = logging.getLogger("meshd.agent")
@@ -63,7 +63,7 @@ class RunningAgent:
         self.endpoint = ""
         self.edges = edges
         specs = {tool.spec.name: tool.spec for tool in plan.tools}
-        self._call_settings = {name: spec.call for name, spec in specs.items()}
+        self._specs = specs
         self.tools = {
             name: RunningTool(
                 plan.key,
@@ -86,11 +86,24 @@ class RunningAgent:
         self._lifespan = parts.lifespan
         self._drain: Callable[..., Awaitable[None]] | None = None
 
-    def upstream(self, tool: str) -> InProcessUpstream:
-        """Return the way for other agents in this process to call a tool of this one."""
-        running = self.tools[tool]
+    def upstream(self, tool: str, tier: int = 0) -> InProcessUpstream:
+        """Return the way for other agents in this process to call a tool of this one.
+
+        `tier` says how well it matches what they need.
+        """
+        running, spec = self.tools[tool], self._specs[tool]
+        traits = Traits(
+            tier=tier,
+            call=spec.call,
+            idempotent=bool(spec.hints.idempotent),
+            read_only=bool(spec.hints.read_only),
+        )
         call = self._server.caller(running)
-        return InProcessUpstream(running.provider, call, self._call_settings[tool])
+        # What goes through FastMCP hands over no chunks.
+        chunked = running.chunked if call == running.call else None
+        return InProcessUpstream(
+            running.provider, call, traits, key=(self.instance, tool), chunked=chunked
+        )
 
     @contextlib.asynccontextmanager
     async def running(

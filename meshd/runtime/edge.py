@@ -1,50 +1,34 @@
-"""A need at run time: its upstreams now, and one call to the best of them.
+"""A need at run time: its upstreams now, and calls to the best of them.
 
-`Edge.call` is the one interception point on the consumer's side of a call: time, choice of the
-upstream, and errors are handled here and nowhere else. `wire` replaces the upstreams when the
-wiring changes; a call that is under way keeps those it has.
+`Edge.call` and `Edge.stream` are the one interception point on the consumer's side of a call:
+arguments become JSON, results what the consumer expects; a `Journey` does what lies between. `wire`
+replaces the upstreams when the wiring changes; attempts that are under way keep theirs.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Protocol
 
 from meshd.clock import Clock
-from meshd.domain.call import BUILT_IN
-from meshd.domain.spec import CallSettings, JsonValue
+from meshd.domain.spec import JsonValue
 from meshd.errors import (
     ArgumentsRejected,
+    Busy,
     CallError,
-    CallTimedOut,
     ResultRejected,
     Unavailable,
 )
 from meshd.plan.model import Binding
+from meshd.runtime.balance import Chance
 from meshd.runtime.context import current_call
-
-BUILT_IN_SECONDS = BUILT_IN.timeout_seconds or 30.0
+from meshd.runtime.counts import CANCELLED, OK
+from meshd.runtime.journey import Journey
+from meshd.runtime.routes import EdgeCounters, LineState, Routes, TokenFor, any_chance, no_token
+from meshd.runtime.upstreams import Upstream
 
 ToJson = Callable[[Any, str], JsonValue]
 """Returns a value as JSON values, or raises `ResultRejected`; the text is the value's name."""
-
-
-class Upstream(Protocol):
-    """One instance that offers the needed tool."""
-
-    @property
-    def provider(self) -> str:
-        """Who answers, as `agent.tool`."""
-        ...
-
-    @property
-    def call_settings(self) -> CallSettings:
-        """How the provider asks its consumers to call; a need's own settings are nearer."""
-        ...
-
-    async def call(self, arguments: dict[str, JsonValue]) -> JsonValue:
-        """Call the tool with JSON arguments and return its JSON result; raise a `CallError`."""
-        ...
 
 
 class Expected(Protocol):
@@ -52,6 +36,10 @@ class Expected(Protocol):
 
     def validate_python(self, value: Any, /) -> Any:
         """Return the value as that type, or raise `ValueError`."""
+        ...
+
+    def validate_chunk(self, chunk: Any, /) -> Any:
+        """Return one chunk of such a value as its type, or raise `ValueError`."""
         ...
 
 
@@ -62,7 +50,7 @@ class Edge:
     deadline, and all until that time is over.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what an edge is made of
         self,
         binding: Binding,
         expected: Expected | None,
@@ -70,31 +58,58 @@ class Edge:
         clock: Clock,
         *,
         settle_seconds: float = 0.0,
+        token_for: TokenFor = no_token,
+        chance: Chance = any_chance,
     ) -> None:
         self.binding = binding
-        self.upstreams: tuple[Upstream, ...] = ()
         self.settled = settle_seconds <= 0
         """Whether nobody has to wait any more: it was wired, or the time for it is over."""
         self.wired = False
         self._expected = expected
         self._to_json = to_json
         self._clock = clock
-        self._own_timeout = binding.need.call.timeout_seconds
+        self._routes = Routes(binding.need.call, clock, token_for, chance)
         self._settle_seconds = settle_seconds
         self._settles_by: float | None = None
         self._wiring = asyncio.Event()
 
-    def wire(self, upstreams: tuple[Upstream, ...]) -> None:
-        """Replace the upstreams, best first; none leaves the need unresolved."""
-        self.upstreams = upstreams
-        self.wired = True
-        self.settled = True
-        self._wiring.set()
+    @property
+    def upstreams(self) -> tuple[Upstream, ...]:
+        """The upstreams now, best first."""
+        return self._routes.upstreams
+
+    @property
+    def counters(self) -> EdgeCounters:
+        """What was counted so far."""
+        return self._routes.counters
+
+    @property
+    def states(self) -> tuple[LineState, ...]:
+        """What is known of each upstream now."""
+        return self._routes.states()
 
     @property
     def is_usable(self) -> bool:
-        """Whether a call may succeed: somebody serves the need."""
-        return bool(self.upstreams)
+        """Whether a call may succeed: somebody serves the need, or did a moment ago.
+
+        Who can do without it is told at once that there is nobody.
+        """
+        routes = self._routes
+        if routes.lines.all:
+            return True
+        return self.binding.need.required and routes.lost_a_moment_ago()
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether the tool is called for its chunks."""
+        return bool(self._routes.settings.streaming)
+
+    def wire(self, upstreams: tuple[Upstream, ...]) -> None:
+        """Replace the upstreams, best first; none leaves the need unresolved."""
+        self._routes.wire(upstreams)
+        self.wired = True
+        self.settled = True
+        self._wiring.set()
 
     def begin_to_settle(self) -> None:
         """Let the time for the first wiring begin now; else it begins with the first call."""
@@ -127,59 +142,73 @@ class Edge:
         )
 
     async def call(self, arguments: Mapping[str, Any]) -> Any:
-        """Call the best upstream and return its result, converted to the expected type.
+        """Call an upstream and return its result, converted to the expected type.
 
-        Where it cannot be reached, so that nothing was executed, the next one is called; all of
-        them share one deadline.
+        Raises:
+            CallError: see `Journey.call`; or the result is not of the expected type.
+
         """
         if not self.settled:
             await self.settle()
-        upstreams = self.upstreams
-        if not upstreams:
-            raise self.unavailable()
-        seconds = self._timeout_seconds(upstreams[0])
-        deadline = self._clock.monotonic() + seconds
-        context = current_call.get().until(deadline)
-        token = current_call.set(context)
-        limit = asyncio.timeout(self._remaining(context.deadline))
-        attempt = 0
+        journey = self._journey()
+        counters = self._routes.counters
+        began = counters.begin()
         try:
-            async with limit:
-                while True:
-                    upstream = upstreams[attempt]
-                    attempt += 1
-                    try:
-                        value = await upstream.call(self._sendable(arguments, upstream.provider))
-                        break
-                    except CallError as error:
-                        error.attempts = attempt
-                        if not isinstance(error, Unavailable) or attempt == len(upstreams):
-                            raise
-        except TimeoutError as error:
-            if isinstance(error, CallTimedOut) or not limit.expired():
-                raise
-            provider = upstreams[attempt - 1].provider
-            is_own = context.deadline == deadline
-            within = f"{seconds:g} s" if is_own else "the time that its caller had left"
-            message = f"`{provider}` did not answer within {within}"
-            raise CallTimedOut(message, provider=provider, attempts=attempt) from None
+            value, provider = await journey.call(lambda name: self._sendable(arguments, name))
+            if self._expected is not None:
+                value = self._converted(self._expected.validate_python, value, provider)
+        except BaseException as error:
+            counters.end(began, error.code if isinstance(error, CallError) else CANCELLED)
+            raise
+        counters.end(began)
+        return value
+
+    async def stream(self, arguments: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
+        """Call an upstream and yield its chunks as they are made, each of the expected type.
+
+        Raises:
+            CallError: see `call`; chunks that came before it were good.
+
+        """
+        if not self.settled:
+            await self.settle()
+        journey = self._journey()
+        counters = self._routes.counters
+        began = counters.begin()
+        outcome = CANCELLED
+        chunks = journey.stream(lambda name: self._sendable(arguments, name))
+        try:
+            async for chunk, provider in chunks:
+                if self._expected is None:
+                    yield chunk
+                else:
+                    yield self._converted(self._expected.validate_chunk, chunk, provider)
+            outcome = OK
+        except CallError as error:
+            outcome = error.code
+            raise
         finally:
-            current_call.reset(token)
-        return self._converted(value, upstream.provider)
+            counters.end(began, outcome)
+            await chunks.aclose()
 
-    def _timeout_seconds(self, upstream: Upstream) -> float:
-        """Return the time that a call has: the need says it, else the provider, else meshd."""
-        levels = (self._own_timeout, upstream.call_settings.timeout_seconds)
-        return next((level for level in levels if level is not None), BUILT_IN_SECONDS)
+    def _journey(self) -> Journey:
+        """Return what makes the call, in the context of the one that it belongs to."""
+        routes, capability = self._routes, self.binding.need.capability
+        if not routes.lines.all and not routes.lost_a_moment_ago():
+            raise self.unavailable()
+        most = routes.settings.concurrency
+        if most is not None and routes.counters.in_flight >= most:
+            raise Busy(
+                f"`{self.binding.tool}` calls `{capability}` already as often at a time as "
+                f"`concurrency` allows: {most}",
+                provider=capability,
+                attempts=0,
+            )
+        return Journey(routes, capability, self.unavailable, current_call.get())
 
-    def _remaining(self, deadline: float | None) -> float | None:
-        return None if deadline is None else max(0.0, deadline - self._clock.monotonic())
-
-    def _converted(self, value: JsonValue, provider: str) -> Any:
-        if self._expected is None:
-            return value
+    def _converted(self, convert: Callable[[Any], Any], value: JsonValue, provider: str) -> Any:
         try:
-            return self._expected.validate_python(value)
+            return convert(value)
         except ValueError as error:
             message = f"`{provider}` answered what `{self.binding.tool}` does not expect: {error}"
             raise ResultRejected(message, provider=provider) from None

@@ -7,12 +7,14 @@ anew, does not know the others yet: until they had time to come back, what it do
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from meshd.clock import Clock
 from meshd.domain.spec import JsonValue
+from meshd.domain.way import Reach, way_to
 from meshd.runtime.agent import RunningAgent
 from meshd.runtime.client import McpClient
-from meshd.runtime.edge import Edge, Upstream
+from meshd.runtime.edge import Edge
 from meshd.runtime.registration import (
     Answer,
     EdgeState,
@@ -22,7 +24,7 @@ from meshd.runtime.registration import (
     read_answer,
     registration,
 )
-from meshd.runtime.upstreams import HttpUpstream
+from meshd.runtime.upstreams import HttpUpstream, Traits, Upstream
 
 PATIENCE_INTERVALS = 2.0
 """How long others have to come back to a registry that has forgotten everybody."""
@@ -99,12 +101,29 @@ class Membership:
     def _upstream(self, provider: UpstreamRef) -> Upstream:
         local = self._local.get(provider.instance)
         # A registry may yet know an earlier start of it, at another endpoint and with other tools.
-        if local is not None and provider.tool in local.tools:
-            return local.upstream(provider.tool)
+        if local is not None and provider.tool not in local.tools:
+            local = None
+        reach = Reach(
+            is_same_agent=provider.agent == self._agent.plan.key,
+            is_same_process=local is not None,
+            is_streaming=bool(provider.call.streaming),
+            scheme=urlsplit(provider.endpoint).scheme,
+        )
+        if local is not None and way_to(reach).is_direct:
+            return local.upstream(provider.tool, getattr(provider, "score", 0))
+        traits = Traits(
+            tier=getattr(provider, "score", 0),
+            call=provider.call,
+            idempotent=getattr(provider, "idempotent", False),
+            read_only=getattr(provider, "read_only", False),
+            auth_required=getattr(provider, "auth_required", False),
+        )
         return HttpUpstream(
             f"{provider.agent}.{provider.tool}",
             provider.endpoint,
             provider.tool,
             self._client,
-            provider.call,
+            self._clock,
+            traits,
+            key=(provider.instance, provider.endpoint, provider.tool),
         )

@@ -155,6 +155,10 @@ class RunningTool:
         counts.end(began)
         return value
 
+    async def chunked(self, arguments: Mapping[str, JsonValue], on_chunk: OnChunk) -> JsonValue:
+        """Call the tool for its chunks, which are handed over one by one; see `call`."""
+        return await self.call(arguments, on_chunk=on_chunk)
+
     async def _answer(
         self,
         arguments: Mapping[str, JsonValue],

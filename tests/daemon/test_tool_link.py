@@ -104,7 +104,7 @@ class Running:
         self.processes = tool_processes_of(loaded, loading.project, SystemClock())
         parts = parts_of(loaded, self.processes)
         edge = Edge(binding(), None, dump, SystemClock())
-        edge.upstreams = (InProcessUpstream("there.double", double),)
+        edge.wire((InProcessUpstream("there.double", double),))
         self.tools = {
             tool.name: RunningTool(
                 "here",

@@ -17,8 +17,9 @@ from meshd.errors import (
 )
 from meshd.runtime.context import CallContext, current_call
 from meshd.runtime.edge import Edge, Expected
+from meshd.runtime.outgoing import Outgoing
 from meshd.runtime.proxy import AsyncProxy, SyncProxy
-from meshd.runtime.upstreams import NO_SETTINGS
+from meshd.runtime.upstreams import NO_TRAITS, Traits
 from meshd.runtime.workers import Workers
 from tests.runtime.fakes import FakeClock, binding, turn
 
@@ -32,21 +33,35 @@ class FakeUpstream:
     asked: tuple[dict[str, JsonValue], ...] = ()
     deadline: float | None = None
     provider: str = "there.thing"
-    call_settings: CallSettings = NO_SETTINGS
+    traits: Traits = NO_TRAITS
     error: Exception | None = None
 
-    async def call(self, arguments: dict[str, JsonValue]) -> JsonValue:
+    @property
+    def key(self) -> int:
+        return id(self)
+
+    async def call(
+        self, arguments: dict[str, JsonValue], _: Outgoing, context: CallContext
+    ) -> JsonValue:
         self.asked += (arguments,)
         if self.error is not None:
             raise self.error
-        self.deadline = current_call.get().deadline
+        self.deadline = context.deadline
         await SystemClock().sleep(self.seconds)
         return self.value
 
 
+def always_the_first() -> float:
+    return 0.0
+
+
+def an_edge(**more: Any) -> Edge:
+    return Edge(binding(**more), None, dump, SystemClock(), chance=always_the_first)
+
+
 def edge_over(upstream: FakeUpstream, expected: Expected | None = None, **more: Any) -> Edge:
     edge = Edge(binding(**more), expected, dump, SystemClock())
-    edge.upstreams = (upstream,)
+    edge.wire((upstream,))
     return edge
 
 
@@ -87,7 +102,7 @@ async def test_a_call_ends_by_the_deadline_of_the_call_that_it_belongs_to() -> N
 
 async def test_a_timeout_inside_the_provider_is_not_mistaken_for_the_callers() -> None:
     class Slow(FakeUpstream):
-        async def call(self, arguments: dict[str, JsonValue]) -> JsonValue:
+        async def call(self, arguments: dict[str, JsonValue], *_: Any) -> JsonValue:
             raise TimeoutError("of its own")
 
     with pytest.raises(TimeoutError, match="of its own") as caught:
@@ -101,7 +116,7 @@ async def test_a_timeout_inside_the_provider_is_not_mistaken_for_the_callers() -
 async def test_the_time_of_a_call_is_the_needs_else_the_providers_else_meshds(
     own: float | None, providers: float | None, holds: float
 ) -> None:
-    upstream = FakeUpstream(value=1, call_settings=CallSettings(timeout_seconds=providers))
+    upstream = FakeUpstream(value=1, traits=Traits(call=CallSettings(timeout_seconds=providers)))
     clock = FakeClock()
     edge = Edge(binding(timeout_seconds=own), None, dump, clock)
     edge.wire((upstream,))
@@ -112,7 +127,7 @@ async def test_the_time_of_a_call_is_the_needs_else_the_providers_else_meshds(
 async def test_who_cannot_be_reached_gives_way_to_the_next() -> None:
     first = FakeUpstream(error=Unavailable("gone", provider="first.thing"))
     second = FakeUpstream(value=2, provider="second.thing")
-    edge = Edge(binding(), None, dump, SystemClock())
+    edge = an_edge()
     edge.wire((first, second))
     assert await edge.call({"a": 1}) == 2
     assert first.asked == second.asked == ({"a": 1},)
@@ -121,7 +136,7 @@ async def test_who_cannot_be_reached_gives_way_to_the_next() -> None:
 async def test_only_what_was_not_executed_is_tried_elsewhere() -> None:
     first = FakeUpstream(error=ToolFailed("no", provider="first.thing"))
     second = FakeUpstream(value=2)
-    edge = Edge(binding(), None, dump, SystemClock())
+    edge = an_edge()
     edge.wire((first, second))
     with pytest.raises(ToolFailed, match="no"):
         await edge.call({})
@@ -131,7 +146,7 @@ async def test_only_what_was_not_executed_is_tried_elsewhere() -> None:
 async def test_a_failure_after_others_were_not_reached_counts_them() -> None:
     first = FakeUpstream(error=Unavailable("gone", provider="first.thing"))
     second = FakeUpstream(error=ToolFailed("no", provider="second.thing"))
-    edge = Edge(binding(), None, dump, SystemClock())
+    edge = an_edge()
     edge.wire((first, second))
     with pytest.raises(ToolFailed) as caught:
         await edge.call({})
@@ -141,7 +156,7 @@ async def test_a_failure_after_others_were_not_reached_counts_them() -> None:
 async def test_upstreams_share_one_deadline() -> None:
     first = FakeUpstream(error=Unavailable("gone", provider="first.thing"))
     second = FakeUpstream(seconds=4, provider="second.thing")
-    edge = Edge(binding(timeout_seconds=0.01), None, dump, SystemClock())
+    edge = an_edge(timeout_seconds=0.01)
     edge.wire((first, second))
     with pytest.raises(
         CallTimedOut, match=r"`second.thing` did not answer within 0.01 s"
@@ -150,26 +165,26 @@ async def test_upstreams_share_one_deadline() -> None:
     assert caught.value.attempts == 2
 
 
-async def test_a_call_under_way_keeps_its_upstreams() -> None:
+async def test_a_call_under_way_goes_on_with_the_upstreams_of_then() -> None:
     release = asyncio.Event()
 
     class Waiting(FakeUpstream):
-        async def call(self, arguments: dict[str, JsonValue]) -> JsonValue:
+        async def call(self, arguments: dict[str, JsonValue], *_: Any) -> JsonValue:
             await release.wait()
             raise Unavailable("gone", provider=self.provider)
 
-    edge = Edge(binding(), None, dump, SystemClock())
-    edge.wire((Waiting(), FakeUpstream(value="the next of then")))
+    edge = an_edge()
+    edge.wire((Waiting(), FakeUpstream(value="of before")))
     call = asyncio.ensure_future(edge.call({}))
     await turn()
-    edge.wire(())
+    edge.wire((FakeUpstream(value="of then"),))
     release.set()
-    assert await call == "the next of then"
+    assert await call == "of then"
 
 
 async def test_when_nobody_can_be_reached_the_attempts_are_counted() -> None:
     gone = [FakeUpstream(error=Unavailable("gone", provider="x.y")) for _ in range(3)]
-    edge = Edge(binding(), None, dump, SystemClock())
+    edge = an_edge()
     edge.wire(tuple(gone))
     with pytest.raises(Unavailable) as caught:
         await edge.call({})
@@ -230,7 +245,7 @@ async def test_a_result_of_another_type_is_rejected() -> None:
 
 
 async def test_an_edge_without_upstream_says_so() -> None:
-    edge = Edge(binding(), None, dump, SystemClock())
+    edge = an_edge()
     with pytest.raises(Unavailable, match="which nothing in the mesh provides now"):
         await edge.call({})
 

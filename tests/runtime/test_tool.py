@@ -28,7 +28,7 @@ def running(
 
 def edge_to(tool: RunningTool, **settings: Any) -> Edge:
     edge = Edge(binding(**settings), None, dump, SystemClock())
-    edge.upstreams = (InProcessUpstream(tool.provider, tool.call),)
+    edge.wire((InProcessUpstream(tool.provider, tool.call),))
     return edge
 
 
@@ -148,7 +148,7 @@ async def test_sync_tools_may_call_each_other_deeper_than_there_are_places() -> 
 
     edge = Edge(binding(), None, dump, SystemClock())
     tool = RunningTool("here", "tool", FakeBody(countdown), {"other": edge}, workers)
-    edge.upstreams = (InProcessUpstream(tool.provider, tool.call),)
+    edge.wire((InProcessUpstream(tool.provider, tool.call),))
     calls = (tool.call({"number": 30}) for _ in range(10))
     assert await asyncio.gather(*calls) == [30] * 10
     workers.close()
