@@ -36,6 +36,10 @@ CODES: dict[str, str] = {
     "M140": "an address that cannot be a registry's",
     "M141": "an environment variable that is read before an agent can set it",
     "M142": "a value that no environment variable can hold",
+    "M143": "a header that a manifest may neither set nor hand on",
+    "M144": "a value that no header can have",
+    "M145": "a second call to a tool that changes something",
+    "M146": "retries that would never be made",
     # M15x: interpolation and inputs
     "M150": "`${…}` that is no interpolation",
     "M151": "a required environment variable is not set",

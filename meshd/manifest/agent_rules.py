@@ -9,12 +9,13 @@ from meshd.diagnostics.text import shortened
 from meshd.domain.names import qualified_name_problem, tool_name_problem
 from meshd.domain.version import constraint_problem
 from meshd.manifest.addresses import MAX_PORT, advertised_problem, host_problem, registry_problem
+from meshd.manifest.call_rules import call_problems, tool_call_problems
 from meshd.manifest.documents import effective_name
 from meshd.manifest.model import AgentDocument, Call, Http, MeshDocument, Need, Tool
 from meshd.manifest.nodes import Node, Step, key_span, value_span
 from meshd.manifest.paths import absolute, is_absolute, is_within
 from meshd.manifest.values import Later
-from meshd.manifest.variables import secret_problems, variable_problems
+from meshd.manifest.variables import variable_problems
 
 SHORTEST_INTERVAL_SECONDS = 1.0
 LONGEST_INTERVAL_SECONDS = 3600.0
@@ -163,6 +164,7 @@ class _Rules:
 
     def tool(self, tool: Tool, path: tuple[Step, ...]) -> Iterator[Diagnostic]:
         yield from self.call(tool.call, (*path, "call"))
+        yield from tool_call_problems(tool, self._node, path)
         for index, tag in enumerate(tool.tags):
             if not isinstance(tag, Later) and (problem := _tag_problem(tag)):
                 hint = "a tool has plain tags; needs say `+` and `-`"
@@ -196,19 +198,6 @@ class _Rules:
 
     def _value(self, *path: Step) -> Span:
         return value_span(self._node, *path)
-
-
-def call_problems(call: Call, node: Node, path: tuple[Step, ...]) -> Iterator[Diagnostic]:
-    """Yield what is wrong with call settings, wherever they stand."""
-    if call.timeout is not None and not isinstance(call.timeout, Later) and call.timeout <= 0:
-        yield Diagnostic(
-            code="M136",
-            message="a timeout must be longer than nothing",
-            span=value_span(node, *path, "timeout"),
-            hint="remove it for the default, or write a time such as `30s`",
-        )
-    if call.auth is not None:
-        yield from secret_problems(call.auth.bearer, node, (*path, "auth", "bearer"))
 
 
 def _wanted_tags(need: Need) -> Iterator[tuple[tuple[Step, ...], str]]:

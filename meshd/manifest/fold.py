@@ -4,17 +4,18 @@
 (`call.timeout_seconds`); what the user did not set is not in them.
 """
 
+from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Dictionary
-from collections.abc import Sequence
 from dataclasses import fields
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from meshd.diagnostics.model import Span
 from meshd.domain.call import nearest
 from meshd.domain.spec import (
     AgentSpec,
     CallSettings,
+    Execution,
     Hints,
     MeshSpec,
     NeedSpec,
@@ -75,6 +76,11 @@ class _Place:
         return _Place(find(self.node, *path), self.node, path)
 
     @property
+    def folder(self) -> str:
+        """The folder of the file, which paths are relative to."""
+        return self._above.source.folder
+
+    @property
     def key(self) -> Span:
         """Where the key stands, or the nearest thing above it that exists."""
         return key_span(self._above, *self._path)
@@ -111,7 +117,9 @@ def _agent(placed: Placed[AgentDocument], mesh_defaults: CallSettings) -> AgentS
     folder = placed.node.source.folder
     roots = [spec.python.path] if isinstance(spec.python.path, str) else spec.python.path
     origins = named.origins(metadata, {}) | place.origins(spec, {})
-    origins |= http.origins(spec.http, {}) | python.origins(spec.python, {"path": "roots"})
+    origins |= http.origins(spec.http, {"max_request": "max_request_bytes"}) | python.origins(
+        spec.python, {"path": "roots"}
+    )
     heartbeat = place.below("heartbeat").origins(spec.heartbeat, {"interval": "heartbeat_seconds"})
     env = place.below("env")
     origins = {name: span for name, span in (origins | heartbeat).items() if name in _AGENT_FIELDS}
@@ -132,8 +140,9 @@ def _agent(placed: Placed[AgentDocument], mesh_defaults: CallSettings) -> AgentS
         advertise=spec.http.advertise,
         replicas=spec.replicas,
         process=spec.process,
-        env={name: _variable(value, env.below(name), folder) for name, value in spec.env.items()},
+        env={name: _variable(value, env.below(name)) for name, value in spec.env.items()},
         heartbeat_seconds=spec.heartbeat.interval,
+        max_request_bytes=spec.http.max_request,
         tools=tuple(
             _tool(tool, place.below("tools", index), metadata.namespace, defaults)
             for index, tool in enumerate(spec.tools)
@@ -154,16 +163,15 @@ def _agent(placed: Placed[AgentDocument], mesh_defaults: CallSettings) -> AgentS
 _AGENT_FIELDS = frozenset(field.name for field in fields(AgentSpec))
 
 
-def _variable(value: str | model.SecretReference, place: _Place, folder: str) -> str | SecretSpec:
-    if isinstance(value, str):
-        return value
+def _variable(value: str | model.SecretReference, place: _Place) -> str | SecretSpec:
+    return value if isinstance(value, str) else _secret(value, place)
+
+
+def _secret(value: model.SecretReference, place: _Place) -> SecretSpec:
     file = value.file
-    return SecretSpec(
-        env=value.env,
-        file=file if file is None or isinstance(file, Later) else absolute(folder, file),
-        origin=place.key,
-        origins=place.origins(value, {}),
-    )
+    if file is not None and not isinstance(file, Later):
+        file = absolute(place.folder, file)
+    return SecretSpec(env=value.env, file=file, origin=place.key, origins=place.origins(value, {}))
 
 
 def _object(name: str, section: model.ObjectSection, place: _Place) -> ObjectSpec:
@@ -202,7 +210,11 @@ def _tool(tool: model.Tool, place: _Place, namespace: str, defaults: CallSetting
     call = nearest(_call(tool.call, place.below("call")), defaults)
     hints = _hints(tool.hints, place.below("hints"))
     result = _result(tool.result, place.below("result"))
+    concurrency = tool.concurrency
     origins = place.origins(tool, {})
+    if concurrency is not None:
+        names = {"max": "concurrency_max", "queue": "concurrency_queue"}
+        origins |= place.below("concurrency").origins(concurrency, names)
     origins |= _nested("call", call.origins) | _nested("hints", hints.origins)
     return ToolSpec(
         callable=tool.callable,
@@ -222,6 +234,9 @@ def _tool(tool: model.Tool, place: _Place, namespace: str, defaults: CallSetting
             for name, need in tool.needs.items()
         ),
         call=call,
+        execution=cast("Execution | None", tool.execution),
+        concurrency_max=None if concurrency is None else concurrency.max,
+        concurrency_queue=0 if concurrency is None else concurrency.queue,
         origin=place.value("callable"),
         origins=origins | _nested("result", result.origins),
     )
@@ -282,7 +297,46 @@ def _need(parameter: str, need: model.Need, place: _Place, namespace: str) -> Ne
 
 def _call(call: model.Call, place: _Place) -> CallSettings:
     """Return what one level says about calls; the levels are folded by `nearest`."""
-    if call.timeout is None:
+    values: dict[str, Any] = {}
+    origins: Origins = {}
+    for section, where, names in (
+        (call, place, _CALL),
+        (call.retries, place.below("retries"), _RETRIES),
+        (call.breaker, place.below("breaker"), _BREAKER),
+    ):
+        said = {name: getattr(section, name) for name in section.fields_set & names.keys()}
+        said = {name: value for name, value in said.items() if value is not None}
+        values |= {names[name]: value for name, value in said.items()}
+        origins |= {names[name]: where.value(name) for name in said}
+    if not values and call.auth is None:
         return CallSettings()
-    origins = {"timeout_seconds": place.value("timeout")}
-    return CallSettings(timeout_seconds=call.timeout, origin=place.key, origins=origins)
+    for name, convert in _CONVERSIONS.items():
+        if name in values:
+            values[name] = convert(values[name])
+    if call.auth is not None:
+        bearer = place.below("auth", "bearer")
+        values["auth"] = _secret(call.auth.bearer, bearer)
+        origins["auth"] = bearer.key
+    return CallSettings(**values, origin=place.key, origins=origins)
+
+
+_CALL = {
+    "timeout": "timeout_seconds",
+    "balance": "balance",
+    "concurrency": "concurrency",
+    "hedge": "hedge_seconds",
+    "streaming": "streaming",
+    "headers": "headers",
+    "propagate": "propagate",
+}
+_RETRIES = {
+    "max": "retries_max",
+    "on": "retries_on",
+    "backoff": "retries_backoff_seconds",
+    "budget": "retries_budget",
+}
+_BREAKER = {"failures": "breaker_failures", "open": "breaker_open_seconds"}
+_CONVERSIONS: dict[str, Callable[[Any], Any]] = {
+    "retries_on": tuple,
+    "propagate": lambda names: tuple(name.lower() for name in names),
+}

@@ -9,20 +9,29 @@ effect. Pure: these classes know nothing of files. Long, so that the whole langu
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
+from meshd.domain.spec import DEFAULT_MAX_REQUEST_BYTES
 from meshd.manifest.scalars import (
     AgentName,
+    BalanceName,
     CallableReference,
+    CallCount,
     Capability,
     Constraint,
     Duration,
+    ExecutionName,
+    FailureCount,
     Flag,
     Integer,
     Json,
     Namespace,
     Percent,
     ProcessName,
+    QueueLength,
     Reference,
     Replicas,
+    RetryCount,
+    RetryReason,
+    Size,
     Text,
     ToolName,
     TypeReference,
@@ -53,52 +62,91 @@ else:
 
 
 class Retries(Section):
-    """When a failed call is tried again."""
+    """When a failed call is tried again; only what cannot have run, or is harmless to repeat."""
 
-    max: Integer = setting(0, about="Further attempts after the first.", change="rewire")
-    budget: Percent = setting(
-        0.2,
-        about="Share of calls that may be retries, over ten seconds.",
+    max: RetryCount | None = setting(
+        None, about="Further attempts after the first, at most 10; 2 unless set.", change="rewire"
+    )
+    on: list[RetryReason] = setting(
+        [],
+        about="Failures to try again after: `lost` (a broken connection), `timeout`, `busy`, "
+        "`failed` (the tool's own error); all but the last unless set. Only what is `busy` is "
+        "called again where the tool is not idempotent.",
         change="rewire",
-        written="20%",
+    )
+    backoff: Duration | None = setting(
+        None,
+        about="Pause before the second retry, doubled with each; 100ms unless set.",
+        change="rewire",
+    )
+    budget: Percent | None = setting(
+        None,
+        about="Share of calls that may be retries, besides ten a second; 20% unless set.",
+        change="rewire",
     )
 
 
 class Breaker(Section):
     """When an upstream that keeps failing is left alone."""
 
-    failures: Integer = setting(5, about="Failures in a row that open it.", change="rewire")
-    open: Duration = setting(15.0, about="How long it stays open.", change="rewire", written="15s")
+    failures: FailureCount | None = setting(
+        None, about="Failures in a row that open it; 5 unless set.", change="rewire"
+    )
+    open: Duration | None = setting(
+        None, about="How long it stays open; 15s unless set.", change="rewire"
+    )
 
 
 class Auth(Section):
-    """What a provider demands of its callers."""
+    """The token that a tool demands; on a need, the one that is sent."""
 
-    bearer: SecretReference = setting(about="The token that consumers send.", change="restart")
+    bearer: SecretReference = setting(about="The bearer token.", change="restart")
 
 
 class Call(Section):
-    """How a tool is called. The nearest level wins: mesh, agent, tool, need."""
+    """How a tool is called. The nearest level wins: need, tool, agent, mesh."""
 
     timeout: Duration | None = setting(
         None,
         about="How long a consumer waits for an answer; 30 seconds unless set.",
         change="rewire",
     )
-    retries: Retries | None = setting(
-        None, about="Repeated attempts after a failure.", change="rewire", later=True
+    retries: Retries = setting(
+        Retries(), about="Repeated attempts after a failure.", change="rewire"
     )
-    breaker: Breaker | None = setting(
-        None, about="Protection from an upstream that keeps failing.", change="rewire", later=True
+    breaker: Breaker = setting(
+        Breaker(), about="Protection from an upstream that keeps failing.", change="rewire"
     )
-    streaming: Flag = setting(
-        False, about="Consumers receive chunks as they are made.", change="rewire", later=True
+    balance: BalanceName | None = setting(
+        None,
+        about="Which of equally good providers is called: the one with `least` to do, each in turn "
+        "(`round_robin`), a `random` one, or the `first` that works; `least` unless set.",
+        change="rewire",
+    )
+    concurrency: CallCount | None = setting(
+        None,
+        about="Calls that a consumer may have under way; the next one fails. No limit unless set.",
+        change="rewire",
+    )
+    hedge: Duration | None = setting(
+        None,
+        about="Time without an answer after which a second provider is asked as well; for "
+        "`readOnly` tools only.",
+        change="rewire",
+    )
+    streaming: Flag | None = setting(
+        None, about="Consumers receive the items of a generator as they are made.", change="rewire"
     )
     auth: Auth | None = setting(
-        None, about="Credentials that the provider demands.", change="restart", later=True
+        None, about="Token that the provider demands and consumers send.", change="restart"
     )
     headers: dict[Text, Text] = setting(
-        {}, about="HTTP headers that consumers send.", change="rewire", later=True
+        {}, about="HTTP headers that consumers send; levels are merged by name.", change="rewire"
+    )
+    propagate: list[Text] = setting(
+        [],
+        about="Headers of the request being served that are handed on to the provider.",
+        change="rewire",
     )
 
 
@@ -190,6 +238,13 @@ class Http(Section):
         "",
         about="Host, or `host:port`, that others are told instead; IPv6 with a port in brackets.",
         change="restart",
+    )
+    max_request: Size = setting(
+        DEFAULT_MAX_REQUEST_BYTES,
+        key="maxRequest",
+        about="Largest request that is read; a larger one is answered with 413.",
+        change="restart",
+        written="4MiB",
     )
 
 
@@ -307,6 +362,15 @@ class Session(Section):
     )
 
 
+class Concurrency(Section):
+    """How many calls of a tool an instance takes at a time."""
+
+    max: CallCount = setting(about="Calls that run at a time.", change="restart")
+    queue: QueueLength = setting(
+        0, about="Further calls that may wait; the next one is answered `busy`.", change="restart"
+    )
+
+
 class Tool(Section):
     """One callable offered over MCP."""
 
@@ -338,6 +402,15 @@ class Tool(Section):
         change="restart",
     )
     call: Call = setting(Call(), about="How consumers call this tool.", change="rewire")
+    execution: ExecutionName | None = setting(
+        None,
+        about="Where a sync callable runs: `inline` on the event loop, in a `thread`, or in a "
+        "`process` of its own; in a thread unless set.",
+        change="restart",
+    )
+    concurrency: Concurrency | None = setting(
+        None, about="How many calls an instance takes at a time.", change="restart"
+    )
     session: Session | None = setting(
         None, about="Calls that stick to one instance.", change="restart", later=True
     )

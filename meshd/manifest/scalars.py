@@ -7,10 +7,11 @@ type `meshd` whose message is ready to print and whose context may carry a `hint
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic_core import PydanticCustomError
 
+from meshd.diagnostics.suggest import closest
 from meshd.diagnostics.text import shortened
 from meshd.domain import names
 from meshd.manifest.sections import ScalarType
@@ -106,6 +107,21 @@ def between(least: int, most: int, what: str) -> Callable[[Any], int | Later]:
     return read
 
 
+def choice(*words: str) -> Any:
+    """Return the type of text that must be one of the words."""
+    known = ", ".join(f"`{word}`" for word in words)
+
+    def read(value: Any) -> str:
+        text = read_text(value)
+        if isinstance(text, Later) or text in words:
+            return text
+        near = closest(text, words)
+        hint = f"did you mean `{near}`?" if near else f"write one of {known}"
+        raise problem(f"expected one of {known}, found {described(value)}", hint)
+
+    return Annotated[str, ScalarType(read, f"one of {known}", {"enum": list(words)})]
+
+
 def read_flag(value: Any) -> bool | Later:
     """Accept `true` or `false`."""
     if isinstance(value, Later):
@@ -123,6 +139,16 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 DURATION_PATTERN = rf"(?:{_NUMBER}(?:ms|s|m|h|d)){{1,8}}"
 PERCENT_PATTERN = rf"{_NUMBER}%"
+_BYTES = {
+    "B": 1,
+    "kB": 1000,
+    "KiB": 1024,
+    "MB": 1000**2,
+    "MiB": 1024**2,
+    "GB": 1000**3,
+    "GiB": 1024**3,
+}
+SIZE_PATTERN = rf"{_NUMBER}(?:{'|'.join(_BYTES)})"
 
 
 def read_duration(value: Any) -> float | Later:
@@ -138,12 +164,29 @@ def read_duration(value: Any) -> float | Later:
     raise problem(f"expected a duration, found {described(value)}", "write `250ms`, `30s`, `1m30s`")
 
 
+def read_size(value: Any) -> int | Later:
+    """Accept `512KiB`, `10MB`, `4MiB`; return bytes."""
+    if isinstance(value, Later):
+        return value
+    if isinstance(value, str) and (found := re.fullmatch(r"([0-9.]+)([A-Za-z]+)", value)):
+        number, unit = found.groups()
+        if re.fullmatch(SIZE_PATTERN, value):
+            return int(float(number) * _BYTES[unit])
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raw = getattr(value, "raw", value)
+        raise problem(f"a size needs a unit, found `{raw}`", f"write `{raw}B` for bytes")
+    raise problem(f"expected a size, found {described(value)}", "write `512KiB`, `10MB` or `4MiB`")
+
+
 def read_percent(value: Any) -> float | Later:
-    """Accept `20%`; return a fraction."""
+    """Accept `20%`; return a fraction of at most 1."""
     if isinstance(value, Later):
         return value
     if isinstance(value, str) and re.fullmatch(PERCENT_PATTERN, value):
-        return float(value[:-1]) / 100
+        share = float(value[:-1]) / 100
+        if share > 1:
+            raise problem(f"`{value}` is more than all", "write at most `100%`")
+        return share
     raise problem(f"expected a percentage, found {described(value)}", "write `20%`")
 
 
@@ -191,14 +234,27 @@ def _text(pattern: str, **more: Any) -> dict[str, Any]:
 
 Text = Annotated[str, ScalarType(read_text, "string", {"type": "string"}, False)]
 Integer = Annotated[int, ScalarType(read_integer, "whole number", {"type": "integer"})]
-Replicas = Annotated[
-    int,
-    ScalarType(
-        between(0, MAX_REPLICAS, "replicas"),
-        f"whole number up to {MAX_REPLICAS}",
-        {"type": "integer", "minimum": 0, "maximum": MAX_REPLICAS},
-    ),
-]
+
+
+def _count(least: int, most: int, what: str) -> Any:
+    """Return the type of whole numbers within bounds."""
+    words = f"whole number from {least} to {most}" if least else f"whole number up to {most}"
+    schema = {"type": "integer", "minimum": least, "maximum": most}
+    return Annotated[int, ScalarType(between(least, most, what), words, schema)]
+
+
+if TYPE_CHECKING:
+    Replicas = RetryCount = FailureCount = CallCount = QueueLength = int
+    BalanceName = RetryReason = ExecutionName = str
+else:
+    Replicas = _count(0, MAX_REPLICAS, "replicas")
+    RetryCount = _count(0, 10, "retries")
+    FailureCount = _count(1, 1_000_000, "failures")
+    CallCount = _count(1, 100_000, "calls")
+    QueueLength = _count(0, 100_000, "waiting calls")
+    BalanceName = choice("least", "round_robin", "random", "first")
+    RetryReason = choice("lost", "timeout", "busy", "failed")
+    ExecutionName = choice("inline", "thread", "process")
 Flag = Annotated[bool, ScalarType(read_flag, "`true` or `false`", {"type": "boolean"})]
 Duration = Annotated[
     float, ScalarType(read_duration, "duration, such as `30s`", _text(DURATION_PATTERN))
@@ -206,6 +262,7 @@ Duration = Annotated[
 Percent = Annotated[
     float, ScalarType(read_percent, "percentage, such as `20%`", _text(PERCENT_PATTERN))
 ]
+Size = Annotated[int, ScalarType(read_size, "size, such as `4MiB`", _text(SIZE_PATTERN))]
 Version = Annotated[
     str, ScalarType(read_version, "version, such as `1.4.0`", _text(_VERSION_PATTERN))
 ]

@@ -83,7 +83,9 @@ def test_an_unknown_key_is_compared_with_those_that_may_stand_there() -> None:
     assert hints("  tools: [{callable: a:b, readOnly: true}]\n") == [
         "`readOnly` belongs in `hints`"
     ]
-    assert hints("  http: {zzz: 1}\n") == ["known here: `host`, `port` and `advertise`"]
+    assert hints("  http: {zzz: 1}\n") == [
+        "known here: `host`, `port`, `advertise` and `maxRequest`"
+    ]
 
 
 def test_many_problems_are_counted() -> None:
