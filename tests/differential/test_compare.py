@@ -128,7 +128,7 @@ def answers() -> list[Answer]:
     drafts = [draft for draft in results() if draft.tool in ("result", "chunks")]
     with two_apps() as apps:
 
-        @settings(QUIETLY, max_examples=400, phases=(Phase.generate,))
+        @settings(QUIETLY, max_examples=150, phases=(Phase.generate,))
         @given(calls(apps.signatures))
         def ask(requests: tuple[Request, ...]) -> None:
             found.extend(apps.both(request)[1] for request in requests)
