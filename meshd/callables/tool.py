@@ -9,11 +9,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from meshd.callables.arguments import Arguments
 from meshd.callables.docstrings import read_docstring
-from meshd.callables.expected import expected_types
+from meshd.callables.expected import ExpectedResult, expected_types
 from meshd.callables.inspection import EMPTY, Inspected, inspect_callable
 from meshd.callables.load import Loader
 from meshd.callables.references import printable
@@ -42,7 +40,7 @@ class LoadedTool:
         signature: ToolSignature,
         arguments: Arguments,
         form: ResultForm,
-        expected: Mapping[str, TypeAdapter[Any]],
+        expected: Mapping[str, ExpectedResult],
     ) -> None:
         """Put the compiled parts together."""
         self.target = target

@@ -1,14 +1,14 @@
 """The types that consumers expect: `expects`, else what the annotation says of results."""
 
 import datetime
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from types import ModuleType
 from typing import Any, Optional
 
 import pytest
 
-from meshd.api import SyncToolProxy, ToolProxy
-from meshd.callables.expected import result_of_proxy
+from meshd.api import StreamProxy, SyncStreamProxy, SyncToolProxy, ToolProxy
+from meshd.callables.expected import ExpectedResult, result_of_proxy
 from meshd.callables.inspection import EMPTY
 from tests.callables.compiling import need, problems_of, tool_of
 
@@ -30,10 +30,31 @@ from tests.callables.compiling import need, problems_of, tool_of
         (ToolProxy[int], int),
         (SyncToolProxy[list[str]], list[str]),
         (ToolProxy, EMPTY),
+        (StreamProxy[int], list[int]),
+        (SyncStreamProxy[str] | None, list[str]),
+        (Callable[..., AsyncIterator[int]], list[int]),
+        (Callable[..., Iterator[str]], list[str]),
+        (Callable[..., Generator[int, None, str]], list[int]),
     ],
 )
 def test_annotations_of_proxies(annotation: Any, expected: Any) -> None:
     assert result_of_proxy(annotation) == expected
+
+
+@pytest.mark.parametrize(
+    ("annotation", "chunk", "expected"),
+    [
+        (list[int], "1", 1),
+        (tuple[int, ...], "1", 1),
+        (set[datetime.date], "2020-01-02", datetime.date(2020, 1, 2)),
+        (tuple[int, str], "1", "1"),
+        (int, "1", "1"),
+        (list, "1", "1"),
+        (dict[str, int], {"a": "1"}, {"a": "1"}),
+    ],
+)
+def test_a_chunk_is_an_item_of_what_is_expected(annotation: Any, chunk: Any, expected: Any) -> None:
+    assert ExpectedResult(annotation).validate_chunk(chunk) == expected
 
 
 def consumer(weather: Any, clock: ToolProxy[int], log: Callable[..., ModuleType]) -> Any:
