@@ -23,7 +23,6 @@ from meshd.runtime.tool import OnChunk, RunningTool
 
 Outcome = JsonValue | CallError
 
-_TRACE = frozenset({"traceparent", "baggage"})
 _JSON = (b"content-type", b"application/json")
 
 
@@ -76,11 +75,10 @@ class Lane:
             await self._rest(scope, replaying(received, receive), send)
             return
         wire = Wire(scope, received, receive, send)
-        is_bare = self._heard.isdisjoint(headers) and _TRACE.isdisjoint(call.meta)
-        if is_bare and not self._is_locked:
-            await self._serve(call, wire)
-        else:
+        if call.has_trace or self._is_locked or not self._heard.isdisjoint(headers):
             await self._serve_in_context(headers, call, wire)
+        else:
+            await self._serve(call, wire)
 
     def _call(self, headers: Mapping[bytes, bytes], received: list[Message]) -> Call | None:
         last = received[-1]
@@ -102,6 +100,9 @@ class Lane:
         left = None
         if context.deadline is not None:
             left = context.deadline - self._clock.monotonic()
+            if left <= 0:
+                await self._reply(call, timed_out(call.tool.running), wire, streams=False)
+                return
         token = current_call.set(context)
         try:
             await self._serve(call, wire, left)
@@ -113,7 +114,7 @@ class Lane:
         exchange = None
         on_chunk = None
         if tool.has_chunks and call.progress_token is not None:
-            exchange = Exchange(wire.receive, wire.send, seconds_left)
+            exchange = wire.exchange(call, seconds_left)
             on_chunk = progress_of(call.progress_token, call.meta, exchange)
         work = tool.running.call(call.arguments, on_chunk=on_chunk)
         try:
@@ -123,7 +124,7 @@ class Lane:
             except StopIteration as end:
                 outcome = end.value
             else:
-                exchange = exchange or Exchange(wire.receive, wire.send, seconds_left)
+                exchange = exchange or wire.exchange(call, seconds_left)
                 outcome = await exchange.outcome(work, awaited)
         except CallError as error:
             outcome = error
@@ -131,28 +132,22 @@ class Lane:
             outcome = timed_out(tool.running)
         except ClientGone:
             return
+        await self._reply(call, outcome, wire, streams=exchange is not None and exchange.streams)
+
+    async def _reply(self, call: Call, outcome: Outcome, wire: "Wire", *, streams: bool) -> None:
         written = self._written(call, outcome)
-        if exchange is not None and exchange.streams:
-            await self._end_stream(call, outcome, written, wire)
-        elif written is None:
-            app = settled(self._rest, tool.running, outcome)
-            await app(wire.scope, replaying(wire.received, wire.receive), wire.send)
+        if written is None:
+            app = settled(self._rest, call.tool.running, outcome)
+            send = Rewritten(wire.send).take if streams else wire.send
+            await app(wire.scope, replaying(wire.received, wire.receive), send)
+        elif streams:
+            await wire.send({"type": "http.response.body", "body": event(written)})
         elif call.modern:
             head = [(b"content-length", b"%d" % len(written)), _JSON]
             await wire.send({"type": "http.response.start", "status": 200, "headers": head})
             await wire.send({"type": "http.response.body", "body": written})
         else:
             await wire.send({"type": "http.response.start", "status": 200, "headers": EVENTS})
-            await wire.send({"type": "http.response.body", "body": event(written)})
-
-    async def _end_stream(
-        self, call: Call, outcome: Outcome, written: bytes | None, wire: "Wire"
-    ) -> None:
-        if written is None:
-            app = settled(self._rest, call.tool.running, outcome)
-            sending = Rewritten(wire.send).take
-            await app(wire.scope, replaying(wire.received, wire.receive), sending)
-        else:
             await wire.send({"type": "http.response.body", "body": event(written)})
 
     def _written(self, call: Call, outcome: Outcome) -> bytes | None:
@@ -174,6 +169,11 @@ class Wire:
     received: list[Message]
     receive: Receive
     send: Send
+
+    def exchange(self, call: Call, seconds_left: float | None) -> Exchange:
+        """Begin to serve a call that takes longer than a moment."""
+        is_event_stream = not call.modern
+        return Exchange(self.receive, self.send, seconds_left, is_event_stream=is_event_stream)
 
 
 def progress_of(token: int | str, meta: Mapping[str, Any], exchange: Exchange) -> OnChunk:

@@ -42,6 +42,7 @@ class Exchange:
     __slots__ = (
         "_deadline_timer",
         "_ended_by",
+        "_is_event_stream",
         "_last_sent",
         "_lock",
         "_loop",
@@ -56,7 +57,11 @@ class Exchange:
         "streams",
     )
 
-    def __init__(self, receive: Receive, send: Send, seconds_left: float | None) -> None:
+    def __init__(
+        self, receive: Receive, send: Send, seconds_left: float | None, *, is_event_stream: bool
+    ) -> None:
+        """Serve a call; `is_event_stream` says that the answer is a stream in any case."""
+        self._is_event_stream = is_event_stream
         self._receive = receive
         self._send = send
         self._seconds_left = seconds_left
@@ -76,9 +81,6 @@ class Exchange:
             OutOfTime: the time was over; the call was cancelled.
 
         """
-        if self._seconds_left is not None and self._seconds_left <= 0:
-            call.close()
-            raise OutOfTime
         self._attend()
         try:
             value = await continued(call, awaited)
@@ -95,18 +97,23 @@ class Exchange:
 
     async def send_event(self, message: bytes) -> None:
         """Send one event; the stream begins with the first. Waits for a slow client."""
-        if self._lock is None:
-            self._lock = asyncio.Lock()
-            self._loop = asyncio.get_running_loop()
-        async with self._lock:
+        async with self._turn():
             await self._begin_stream()
             await self._send({"type": "http.response.body", "body": message, "more_body": True})
-            self._last_sent = self._loop.time()
+        self._last_sent = asyncio.get_running_loop().time()
+        # A turn for others: chunks may come without ever waiting for anything.
+        await asyncio.sleep(0)  # noqa: TID251  (a turn, not a time)
 
     async def _begin_stream(self) -> None:
         if not self.streams:
             await self._send({"type": "http.response.start", "status": 200, "headers": EVENTS})
             self.streams = True
+
+    def _turn(self) -> asyncio.Lock:
+        """Chunks and pings are sent one after the other; most calls send neither."""
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        return self._lock
 
     def _attend(self) -> None:
         """Begin to care for a call that waits."""
@@ -137,6 +144,9 @@ class Exchange:
         self._watcher = asyncio.ensure_future(self._watch_client())
 
     async def _watch_client(self) -> None:
+        if self._is_event_stream:
+            async with self._turn():
+                await self._begin_stream()
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self._end(ClientGone)

@@ -33,6 +33,8 @@ _LEVELS = frozenset(
     {"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}
 )
 
+_TOKENS = frozenset({int, str})
+_TRACE = frozenset({"traceparent", "baggage"})
 _HANDSHAKE = frozenset(version.encode() for version in HANDSHAKE_PROTOCOL_VERSIONS)
 _KNOWN_CLIENT = frozenset({"name", "version", "title", "description", "websiteUrl"})
 _ROUTING = frozenset(
@@ -67,7 +69,8 @@ class PlainCall(Generic[ToolT]):
     arguments: dict[str, Any]
     meta: dict[str, Any]
     modern: bool
-    progress_token: int | str | None
+    progress_token: int | str | None = None
+    has_trace: bool = False
 
 
 class Requests(Generic[ToolT]):
@@ -113,13 +116,14 @@ class Requests(Generic[ToolT]):
             get(b"origin"),
             get(b"mcp-session-id"),
         )
-        if said not in self._known:
+        is_modern = self._known.get(said)
+        if is_modern is None:
             if not self._is_plain(headers):
                 return None
             if len(self._known) >= _MAX_REMEMBERED:
                 self._known.clear()
-            self._known[said] = headers.get(b"mcp-protocol-version") == MODERN_BYTES
-        if self._known[said] and get(b"mcp-name") not in self._by_header:
+            is_modern = self._known[said] = headers.get(b"mcp-protocol-version") == MODERN_BYTES
+        if is_modern and get(b"mcp-name") not in self._by_header:
             return None
         return headers
 
@@ -137,41 +141,14 @@ class Requests(Generic[ToolT]):
                 or (type(number) is not int and type(number) is not str)
             ):
                 return None
-            name = params["name"]
-            tool = self._tools[name]
+            tool = self._tools[params["name"]]
         except (ValueError, LookupError, TypeError):
             return None
-        return self._call(headers, number, params, tool)
-
-    def _call(
-        self, headers: Headers, number: int | str, params: dict[str, Any], tool: ToolT
-    ) -> PlainCall[ToolT] | None:
-        members = 1
-        arguments: dict[str, Any] = {}
-        if "arguments" in params:
-            members += 1
-            given: object = params["arguments"]
-            if type(given) is dict:
-                arguments = params["arguments"]
-            elif given is not None:
-                return None
-        meta: dict[str, Any] = {}
-        if "_meta" in params:
-            members += 1
-            meta = params["_meta"]
-            if type(meta) is not dict or "fastmcp" in meta:
-                return None
-        if members != len(params):
+        if headers.get(b"mcp-protocol-version") != MODERN_BYTES:
+            return _older(tool, number, params)
+        if self._by_header[headers[b"mcp-name"]] is not tool:
             return None
-        modern = headers.get(b"mcp-protocol-version") == MODERN_BYTES
-        if modern and not (self._by_header[headers[b"mcp-name"]] is tool and _is_modern_meta(meta)):
-            return None
-        token = None
-        if "progressToken" in meta:
-            token = meta["progressToken"]
-            if type(token) is not int and type(token) is not str:
-                return None
-        return PlainCall(tool, number, arguments, meta, modern, token)
+        return _modern(tool, number, params)
 
     def _are_repeated(self, lines: Iterable[tuple[bytes, bytes]]) -> bool:
         """Say whether one of the headers that matter comes more than once."""
@@ -189,6 +166,56 @@ class Requests(Generic[ToolT]):
         if version == MODERN_BYTES:
             return headers.get(b"mcp-method") == b"tools/call"
         return (version is None or version in _HANDSHAKE) and b"mcp-session-id" not in headers
+
+
+def _modern(tool: ToolT, number: int | str, params: dict[str, Any]) -> PlainCall[ToolT] | None:
+    try:
+        meta = params["_meta"]
+        arguments = params["arguments"]
+        # What most clients send is judged without looking for what else there could be.
+        if (
+            len(params) == 3
+            and type(arguments) is dict
+            and len(meta) == 3
+            and meta[_VERSION] == MODERN_VERSION
+            and meta[_CAPABILITIES] == {}
+            and _is_plain_client(meta[_CLIENT])
+        ):
+            return PlainCall(tool, number, cast("dict[str, Any]", arguments), meta, modern=True)
+    except (LookupError, TypeError):
+        pass
+    call = _older(tool, number, params)
+    if call is None or not _is_modern_meta(call.meta):
+        return None
+    call.modern = True
+    return call
+
+
+def _older(tool: ToolT, number: int | str, params: dict[str, Any]) -> PlainCall[ToolT] | None:
+    members = 1
+    arguments: object = {}
+    meta: object = {}
+    if "arguments" in params:
+        members += 1
+        arguments = {} if params["arguments"] is None else params["arguments"]
+    if "_meta" in params:
+        members += 1
+        meta = params["_meta"]
+    if type(arguments) is not dict or type(meta) is not dict or members != len(params):
+        return None
+    said = cast("dict[str, Any]", meta)
+    token = said.get("progressToken")
+    if "fastmcp" in said or ("progressToken" in said and type(token) not in _TOKENS):
+        return None
+    return PlainCall(
+        tool,
+        number,
+        cast("dict[str, Any]", arguments),
+        said,
+        modern=False,
+        progress_token=token,
+        has_trace=not _TRACE.isdisjoint(said),
+    )
 
 
 def _takes_both_answers(headers: Headers) -> bool:
@@ -213,6 +240,8 @@ def _is_plain_client(client: object) -> bool:
     if type(client) is not dict:
         return False
     said = cast("dict[str, Any]", client)
-    if "name" not in said or "version" not in said:
+    if type(said.get("name")) is not str or type(said.get("version")) is not str:
         return False
-    return all(name in _KNOWN_CLIENT and type(text) is str for name, text in said.items())
+    return len(said) == 2 or all(
+        name in _KNOWN_CLIENT and type(text) is str for name, text in said.items()
+    )
