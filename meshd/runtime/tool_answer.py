@@ -53,7 +53,7 @@ def parsed(content: bytes, status: int, provider: str) -> dict[str, Any]:
 
     """
     message = json_object(content)
-    if message is None or not message.keys() & {"result", "error", "method"}:
+    if message is None or not ("result" in message or "error" in message or "method" in message):
         text = content[:_SHOWN].decode(errors="replace").strip()
         said = f": {text}" if text else ""
         raise CallError(f"HTTP {status} instead of an MCP answer{said}", provider=provider)

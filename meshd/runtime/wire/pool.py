@@ -66,7 +66,7 @@ class Pool:
         self._servers: dict[str, _Server] = {}
         self._connections: dict[Connection, _Server] = {}
         self._sweeping: asyncio.TimerHandle | None = None
-        self._emptied: asyncio.Future[None] | None = None
+        self._emptied = asyncio.Event()
 
     @property
     def connection_count(self) -> int:
@@ -95,10 +95,7 @@ class Pool:
             TooLarge: the answer is too large.
 
         """
-        server = self._servers.get(address.origin)
-        if server is None:
-            server = self._servers[address.origin] = _Server(address)
-        connection = self._idle(server)
+        connection = self._idle(self._server(address))
         if connection is not None:
             exchange = connection.ask(request, max_bytes)
             try:
@@ -107,7 +104,7 @@ class Pool:
                 pass
             else:
                 return exchange
-        connection = await self._free_or_new(server)
+        connection = await self._free_or_new(address)
         exchange = connection.ask(request, max_bytes)
         await exchange.arrive()
         return exchange
@@ -120,8 +117,13 @@ class Pool:
         for connection in list(self._connections):
             connection.abort()
         if self._connections:
-            self._emptied = asyncio.get_running_loop().create_future()
-            await self._emptied
+            await self._emptied.wait()
+
+    def _server(self, address: Address) -> _Server:
+        server = self._servers.get(address.origin)
+        if server is None:
+            server = self._servers[address.origin] = _Server(address)
+        return server
 
     def _idle(self, server: _Server) -> Connection | None:
         while server.idle:
@@ -131,8 +133,9 @@ class Pool:
             connection.abort()
         return None
 
-    async def _free_or_new(self, server: _Server) -> Connection:
+    async def _free_or_new(self, address: Address) -> Connection:
         while True:
+            server = self._server(address)
             if server.may_open and not server.waiters:
                 server.reserve()
                 return await self._opened(server)
@@ -166,6 +169,7 @@ class Pool:
             self._forget(server)
             raise
         self._connections[connection] = server
+        self._emptied.clear()
         server.connecting -= 1
         server.let_open()
         return connection
@@ -216,9 +220,8 @@ class Pool:
         server.opened -= 1
         server.let_open()
         self._forget(server)
-        if not self._connections and self._emptied is not None:
-            self._emptied.set_result(None)
-            self._emptied = None
+        if not self._connections:
+            self._emptied.set()
 
     def _give_back(self, server: _Server, waiter: _Waiter) -> None:
         """Pass on what came for a request that was cancelled meanwhile."""
@@ -226,7 +229,8 @@ class Pool:
             return
         given = waiter.result()
         if isinstance(given, Connection):
-            self._on_free(given)
+            if not given.is_lost:
+                self._on_free(given)
         elif given is None:
             server.connecting -= 1
             server.opened -= 1

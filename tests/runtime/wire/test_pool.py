@@ -356,6 +356,46 @@ async def test_those_who_wait_for_a_connection_go_on_when_others_give_up(
     assert [type(each) for each in done] == [asyncio.CancelledError] * 2 + [Exchange] * 2
 
 
+async def test_a_connection_that_comes_for_one_who_gave_up_goes_to_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_module, "CONNECTIONS_PER_SERVER", 1)
+    answer = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await answer.wait()
+        await peer.answer(b"1")
+        await peer.request()
+        await peer.answer(b"2")
+        await peer.end()
+
+    async with peers(script) as server, pools() as pool:
+
+        async def ask_and_cancel() -> Exchange:
+            exchange = await ask(pool, server.url)
+            gone.cancel()
+            return exchange
+
+        first = asyncio.ensure_future(ask_and_cancel())
+        while not pool.connection_count:
+            await SystemClock().sleep(0)
+        gone, last = (asyncio.ensure_future(ask(pool, server.url)) for _ in range(2))
+        await asyncio.wait([gone, last], timeout=0)
+        answer.set()
+        done = await asyncio.gather(first, gone, last, return_exceptions=True)
+        assert [type(each) for each in done] == [Exchange, asyncio.CancelledError, Exchange]
+    assert server.count == 1
+
+
+async def test_two_may_close_at_once() -> None:
+    async with peers(echo) as server:
+        pool = Pool()
+        await ask(pool, server.url)
+        await asyncio.gather(pool.close(), pool.close())
+        assert (pool.connection_count, pool.server_count) == (0, 0)
+
+
 async def test_few_connections_are_opened_at_a_time_and_all_learn_that_none_can_be(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
