@@ -86,6 +86,10 @@ class Routes:
         status = "degraded" if keeper.problem else "healthy"
         uptime = int(now.seconds - keeper.started_at.seconds)
         store = {"kind": keeper.store.kind, "status": "failed" if keeper.problem else "ok"}
+        if keeper.problem:
+            store["reason"] = keeper.problem
+        if keeper.store.notice:
+            store["notice"] = keeper.store.notice
         body = {
             "status": status,
             "version": __version__,
@@ -93,7 +97,7 @@ class Routes:
             "timestamp": answers.timestamp(now.wall),
             "service": SERVICE,
             "revision": keeper.registry.revision,
-            "store": {**store, **({"reason": keeper.problem} if keeper.problem else {})},
+            "store": store,
         }
         response = _json(body)
         response.headers["X-Health-Status"] = status

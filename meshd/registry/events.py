@@ -51,6 +51,10 @@ class EventLog:
         """Add events in their order."""
         self._events.extend(events)
 
+    def clear(self) -> None:
+        """Forget all events."""
+        self._events.clear()
+
     def newest_first(self) -> Iterator[Event]:
         """Yield the events from the newest on."""
         return reversed(self._events)

@@ -32,6 +32,7 @@ class Journal:
         """Put events before those that are here, which get the numbers after them."""
         shift = max((event.revision for event in earlier), default=0)
         here = self.oldest_first()
+        self._log.clear()
         self._log.extend(earlier)
         self._log.extend(replace(event, revision=event.revision + shift) for event in here)
         self.revision += shift

@@ -1,8 +1,7 @@
 """A registry that lives: it reads its store, lets leases end, and writes in the background.
 
 A store that fails never stops the registry: `problem` says what is wrong, for /health, and the
-registry goes on in memory. One that could not be read is left alone; one that could not be written
-is tried again.
+registry goes on in memory. It is tried again until it works; then it is given all that there is.
 """
 
 import asyncio
@@ -14,13 +13,17 @@ from meshd.clock import Clock
 from meshd.domain.lease import Moment
 from meshd.registry.registered import Limits
 from meshd.registry.registry import Registry
-from meshd.registry.store import Snapshot, Store, StoreFailed
-from meshd.registry.stores.memory import MemoryStore
+from meshd.registry.store import Store, StoreFailed
 
 TICK_SECONDS = 1.0
 STALLED_SECONDS = 2.0
 """A tick that comes this much too late was held up, and so were the heartbeats."""
-WRITE_SECONDS = 0.2
+WRITE_SECONDS = 0.1
+"""How long writes are collected: what a registry that is killed may forget, and a write's time."""
+REPAIR_SECONDS = 2.0
+"""How often a store that is not open is tried again."""
+SEEN_SECONDS = 10.0
+"""How often the times of the last heartbeats are written, which touch memory only."""
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +37,10 @@ class Keeper:
         self.store = store
         self.started_at = self.now()
         self.registry = Registry(store, limits)
-        self._limits = limits
+        self._is_restored = False
         self._last_tick = self.started_at.seconds
+        self._last_seen_at = self.started_at.seconds
+        self._repair_at = 0.0
 
     def now(self) -> Moment:
         """Return the moment."""
@@ -54,6 +59,7 @@ class Keeper:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self.registry.note_last_seen()
             await self.store.close()
 
     def tick(self) -> None:
@@ -66,37 +72,50 @@ class Keeper:
             self.registry.extend(late)
         self.registry.expire(now)
         self.registry.settle(now)
+        if now.seconds - self._last_seen_at >= SEEN_SECONDS:
+            self._last_seen_at = now.seconds
+            self.registry.note_last_seen()
 
     async def write(self) -> None:
         """Write what has come; note what is wrong, and that nothing is any more."""
         try:
-            await self.store.write()
+            if self.store.is_open:
+                await self.store.write()
+            else:
+                await self._repair()
         except StoreFailed as error:
             if not self.problem:
                 logger.warning("the registry goes on in memory: %s", error)
             self.problem = str(error)
         else:
-            if self.problem and not self._is_abandoned:
+            if self.problem and self.store.is_open:
                 logger.warning("the registry writes again")
                 self.problem = ""
 
-    @property
-    def _is_abandoned(self) -> bool:
-        """Whether another store stands in for one that could not be read."""
-        return self.store.kind == MemoryStore.kind
-
     async def _load(self) -> None:
         try:
-            snapshot = await self.store.load()
+            await self._open()
         except StoreFailed as error:
             logger.warning("the registry goes on in memory: %s", error)
             self.problem = str(error)
-            self.store = MemoryStore()
-            self.registry = Registry(self.store, self._limits)
-            snapshot = Snapshot()
+        self._last_tick = self.now().seconds
+
+    async def _repair(self) -> None:
+        """Open the store again, from time to time, and give it all that there is."""
         now = self.now()
-        self._last_tick = now.seconds
-        self.registry.restore(snapshot, now)
+        if now.seconds < self._repair_at:
+            return
+        self._repair_at = now.seconds + REPAIR_SECONDS
+        await self._open()
+        await self.store.rewrite(self.registry.snapshot())
+
+    async def _open(self) -> None:
+        snapshot = await self.store.load()
+        if self.store.notice:
+            logger.warning("%s", self.store.notice)
+        if not self._is_restored:
+            self._is_restored = True
+            self.registry.restore(snapshot, self.now())
 
     async def _tick_for_ever(self) -> None:
         while True:

@@ -45,11 +45,8 @@ class Offer:
     tool: OfferedTool
     provider: Provider
     upstream: Upstream
-
-    @property
-    def required(self) -> Iterator[Dependency]:
-        """The dependencies without which it is not available."""
-        return (each for each in self.tool.dependencies if each.required)
+    required: tuple[Dependency, ...] = ()
+    """The dependencies without which it is not available."""
 
 
 class Offers:
@@ -79,9 +76,8 @@ class Offers:
             if tool.capability:
                 namespaces = self._by_capability.setdefault(tool.capability, {})
                 namespaces.setdefault(instance.namespace, {})[key] = offer
-            for dependency in tool.dependencies:
-                if dependency.required:
-                    self._dependents.setdefault(dependency.want.capability, {})[key] = offer
+            for dependency in offer.required:
+                self._dependents.setdefault(dependency.want.capability, {})[key] = offer
         return self._forgotten(_changed(before, after) | self._settle(before, after))
 
     def remove(self, instance: str) -> set[Place]:
@@ -157,7 +153,10 @@ class Offers:
         Whatever could lose its provider starts as unavailable and rises when it is served, so tools
         that would serve each other in a circle stay down. What can only gain just rises.
         """
+        touched = {each.tool.capability for each in (*before.values(), *after.values())}
         scope = {key: offer for key, offer in after.items() if _depends(offer)}
+        if not scope and self._dependents.keys().isdisjoint(touched):
+            return set()
         scope |= self._reach({o.tool.capability for o in before.values() if o.provider.available})
         near = {
             key: offer
@@ -219,7 +218,7 @@ class Offers:
                 waiting.extend(other for key, other in dependents.items() if key in blocked)
         circular = {key for key, offer in blocked.items() if offer.provider.available}
         for key in circular:
-            _judge(blocked[key], evaluation_cycle(next(blocked[key].required)))
+            _judge(blocked[key], evaluation_cycle(blocked[key].required[0]))
         for key in blocked.keys() - circular:
             _judge(blocked[key], self._unserved(blocked[key]))
 
@@ -241,12 +240,13 @@ def _offer(instance: Instance, tool: OfferedTool, agent: str, reason: str) -> Of
         endpoint=instance.endpoint,
         kwargs=tool.kwargs,
     )
-    return Offer(instance, tool, _provider(instance, tool, reason), upstream)
+    required = tuple(each for each in tool.dependencies if each.required)
+    return Offer(instance, tool, _provider(instance, tool, reason), upstream, required)
 
 
 def _depends(offer: Offer) -> bool:
     """Say whether dependencies decide on the availability; those of a lost instance do not."""
-    return any(offer.required) and not status_reason(offer.instance.status)
+    return bool(offer.required) and not status_reason(offer.instance.status)
 
 
 def _judge(offer: Offer, reason: str) -> None:

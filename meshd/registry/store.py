@@ -3,10 +3,11 @@
 Writing never waits: `put`, `touch`, `drop` and `append` only remember what is to be written, and
 what they remember is bounded. `write` makes all of it durable in one go, in order. What `write` has
 returned from is found by `load`, in this process or the next; what it has not may be lost, all of
-it or a part, but never leaves a registration half written. `load` comes first and once.
+it or a part, but never leaves a registration half written. `load` comes first.
 
-A store that cannot keep its promise raises `StoreFailed` from `load` or `write`. It stays usable,
-and a later `write` tries again. Times are wall-clock, since no other survives a restart.
+A store that cannot keep its promise raises `StoreFailed`. While it is open, a later `write` tries
+again. When it is not, `load` opens it anew, and `rewrite` follows with all that there is. Times are
+wall-clock, since no other survives a restart.
 """
 
 from collections.abc import Iterable
@@ -49,8 +50,22 @@ class Store(Protocol):
         """What /health calls it."""
         ...
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be written; if not, `load` and `rewrite` come first."""
+        ...
+
+    @property
+    def notice(self) -> str:
+        """What somebody should know of it though it works, for /health; else empty."""
+        ...
+
     async def load(self) -> Snapshot:
         """Open the store and return what it holds."""
+        ...
+
+    async def rewrite(self, snapshot: Snapshot) -> None:
+        """Hold this instead of what it holds, with what was noted before; failing closes it."""
         ...
 
     def put(self, stored: StoredInstance) -> None:
@@ -58,7 +73,7 @@ class Store(Protocol):
         ...
 
     def touch(self, instance: str, last_seen: datetime) -> None:
-        """Note a heartbeat; nothing happens if the instance is not there."""
+        """Note when an instance was heard last; nothing happens if it is not there."""
         ...
 
     def drop(self, instance: str) -> None:

@@ -19,16 +19,27 @@ class BrokenStore:
     """A store that fails where it is told to."""
 
     kind = "broken"
+    notice = ""
 
-    def __init__(self, *, load: bool = False) -> None:
+    def __init__(self, held: Snapshot | None = None, *, load: bool = False) -> None:
         self.fails_to_load = load
         self.failure: Exception | None = None
+        self.is_open = False
+        self.held = held or Snapshot()
+        self.loads = 0
         self.writes = 0
 
     async def load(self) -> Snapshot:
+        self.loads += 1
         if self.fails_to_load:
             raise StoreFailed("the disk is gone")
-        return Snapshot()
+        self.is_open = True
+        return self.held
+
+    async def rewrite(self, snapshot: Snapshot) -> None:
+        self.is_open = self.failure is None
+        await self.write()
+        self.held = snapshot
 
     def put(self, stored: StoredInstance) -> None: ...
     def touch(self, instance: str, last_seen: datetime) -> None: ...
@@ -38,6 +49,7 @@ class BrokenStore:
     async def write(self) -> None:
         if self.failure is not None:
             raise self.failure
+        assert self.is_open
         self.writes += 1
 
     async def close(self) -> None: ...
@@ -135,14 +147,67 @@ async def test_a_restart_unwires_nobody_and_knows_each_interval(tmp_path: Path) 
         assert statuses(keeper)["b-1"] is Status.UNHEALTHY
 
 
-async def test_a_store_that_cannot_be_read_leaves_a_registry_in_memory() -> None:
+async def test_a_store_that_cannot_be_read_leaves_a_registry_in_memory_until_it_can() -> None:
     clock = VirtualClock()
-    keeper = Keeper(BrokenStore(load=True), clock)
+    elsewhere = Keeper(MemoryStore(), clock)
+    register(elsewhere, "a-1", "old-1")
+    store = BrokenStore(elsewhere.registry.snapshot(), load=True)
+    keeper = Keeper(store, clock)
+    async with keeper.running():
+        register(keeper, "new-1", "a-1")
+        await clock.advance(5)
+        assert keeper.problem == "the disk is gone"
+        assert statuses(keeper) == {"a-1": Status.HEALTHY, "new-1": Status.HEALTHY}
+        assert store.loads == 4
+        known = keeper.registry.revision
+
+        store.fails_to_load = False
+        await clock.advance(2)
+        assert keeper.problem == ""
+        assert store.held == keeper.registry.snapshot()
+        # Who has registered meanwhile is better known, and what happened meanwhile came later.
+        assert statuses(keeper) == dict.fromkeys(("a-1", "new-1", "old-1"), Status.HEALTHY)
+        assert keeper.registry.renew("a-1", keeper.now()) == "unchanged"
+        assert keeper.registry.renew("old-1", keeper.now()) == "changed"
+        assert keeper.registry.revision == elsewhere.registry.revision + known
+        numbers = [each.revision for each in keeper.registry.events()]
+        assert numbers == list(range(keeper.registry.revision, 0, -1))
+
+
+async def test_a_store_that_closes_is_opened_again_and_given_all() -> None:
+    clock = VirtualClock()
+    store = BrokenStore()
+    keeper = Keeper(store, clock)
     async with keeper.running():
         register(keeper, "a-1")
+        store.is_open = False
+        store.fails_to_load = True
         await clock.advance(1)
-        assert (keeper.store.kind, keeper.problem) == ("memory", "the disk is gone")
-        assert statuses(keeper) == {"a-1": Status.HEALTHY}
+        assert keeper.problem == "the disk is gone"
+        store.fails_to_load = False
+        store.failure = StoreFailed("the disk is full")
+        await clock.advance(2)
+        assert keeper.problem == "the disk is full"
+        store.failure = None
+        await clock.advance(2)
+        assert keeper.problem == ""
+        assert store.held == keeper.registry.snapshot()
+
+
+async def test_heartbeats_touch_no_store_and_the_last_is_known_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    clock = VirtualClock()
+    before = Keeper(SqliteStore(tmp_path / "registry.sqlite"), clock)
+    async with before.running():
+        register(before, "a-1")
+        await clock.advance(4)
+        before.registry.renew("a-1", before.now())
+        beaten = clock.now()
+    keeper = Keeper(SqliteStore(tmp_path / "registry.sqlite"), clock)
+    async with keeper.running():
+        [record] = keeper.registry.records()
+        assert record.last_seen == beaten
 
 
 async def test_a_store_that_cannot_be_written_is_tried_again() -> None:

@@ -149,3 +149,20 @@ async def test_closing_writes_what_is_left_and_may_be_done_twice(again: Again) -
     await store.close()
 
     assert (await (await again()).load()).instances == (stored("a-1"),)
+
+
+async def test_rewriting_leaves_nothing_of_before(again: Again) -> None:
+    store = await again()
+    await store.load()
+    store.put(stored("a-1"))
+    store.append([event(1)])
+    await store.write()
+    store.put(stored("b-1"))
+    store.append([event(2)])
+    await store.rewrite(Snapshot((stored("c-1"),), (event(3),)))
+    store.drop("a-1")
+    store.put(stored("d-1"))
+    await store.write()
+
+    assert store.is_open
+    assert await (await again()).load() == Snapshot((stored("c-1"), stored("d-1")), (event(3),))

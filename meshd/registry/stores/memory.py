@@ -13,6 +13,8 @@ class MemoryStore:
     """Keeps everything in this object."""
 
     kind = "memory"
+    is_open = True
+    notice = ""
 
     def __init__(self, max_events: int = MAX_EVENTS) -> None:
         self._instances: dict[str, StoredInstance] = {}
@@ -21,6 +23,12 @@ class MemoryStore:
     async def load(self) -> Snapshot:
         """Return what was put before."""
         return Snapshot(tuple(self._instances.values()), tuple(self._events))
+
+    async def rewrite(self, snapshot: Snapshot) -> None:
+        """Hold this instead."""
+        self._instances = {stored.instance.id: stored for stored in snapshot.instances}
+        self._events.clear()
+        self._events.extend(snapshot.events)
 
     def put(self, stored: StoredInstance) -> None:
         """Add or replace an instance."""
