@@ -2,18 +2,23 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.requests import Request
 
+from meshd.callables.dump import dump
+from meshd.clock import SystemClock
 from meshd.domain.signature import Mode
 from meshd.errors import CallError
 from meshd.runtime.counts import BOUNDS_SECONDS, ToolCounts
+from meshd.runtime.edge import Edge
 from meshd.runtime.metrics import metrics_route
 from meshd.runtime.tool import Conduct, RunningTool
+from meshd.runtime.upstreams import InProcessUpstream
 from meshd.runtime.workers import Workers
-from tests.runtime.fakes import FakeBody, FakeClock, settle
+from tests.runtime.fakes import FakeBody, FakeClock, binding, settle
 
 
 async def scraped(
@@ -97,6 +102,39 @@ async def test_the_process_and_the_agent_are_shown() -> None:
     assert 'meshd_agent_uptime_seconds{agent="shop/here"} 7.0' in text
     for name in ("process_resident_memory_bytes", "process_cpu_seconds_total", "python_gc_"):
         assert f"\n{name}" in text
+
+
+async def test_calls_to_needs_are_counted_by_edge() -> None:
+    async def provide(arguments: dict[str, Any]) -> Any:
+        return arguments["number"]
+
+    async def consume(other: Any) -> Any:
+        return await other(number=3)
+
+    edge = Edge(binding(), None, dump, SystemClock())
+    edge.wire((InProcessUpstream("there.thing", provide),))
+    body = FakeBody(consume, Mode.ASYNC)
+    one = RunningTool("here", "tool", body, {"other": edge}, Workers())
+    assert await one.call({}) == 3
+    found = await scraped({"tool": one})
+    edges = {
+        name.removeprefix("meshd_edge_"): value
+        for name, value in found.items()
+        if name.startswith("meshd_edge_") and "seconds" not in name
+    }
+    assert edges == {
+        "calls_total['here', 'ok', 'other', 'tool']": 1,
+        "calls_in_flight['here', 'other', 'tool']": 0,
+        "attempts_total['here', 'other', 'tool']": 1,
+        "retries_total['here', 'other', 'tool']": 0,
+        "failovers_total['here', 'other', 'tool']": 0,
+        "hedges_total['here', 'other', 'tool']": 0,
+        "waits_total['here', 'other', 'tool']": 0,
+        "upstreams['closed', 'here', 'other', 'tool']": 1,
+        "upstreams['here', 'open', 'other', 'tool']": 0,
+        "upstreams['half-open', 'here', 'other', 'tool']": 0,
+    }
+    assert found["meshd_edge_call_seconds_count['here', 'other', 'tool']"] == 1
 
 
 def test_a_tool_that_was_never_called_has_a_count() -> None:
