@@ -12,7 +12,8 @@ from typing import Any
 from meshd.domain.instance import Dependency, Instance, OfferedTool, Status
 from meshd.domain.spec import JsonValue
 from meshd.registry.events import Event, EventType
-from meshd.registry.offers import Offers, Upstream
+from meshd.registry.offer import Upstream
+from meshd.registry.offers import Offers
 from meshd.registry.registered import Record, Registered
 from meshd.registry.wiring import Resolved, Wiring
 
@@ -155,7 +156,7 @@ def event_entry(event: Event) -> Json:
 
 
 def _capability(instance: Instance, tool: OfferedTool, offers: Offers) -> Json:
-    provider = offers.get(instance.id, tool.name).provider
+    offer = offers.get(instance.id, tool.name)
     entry: Json = {
         "name": tool.capability,
         "version": tool.version,
@@ -163,10 +164,10 @@ def _capability(instance: Instance, tool: OfferedTool, offers: Offers) -> Json:
         "tags": list(tool.tags),
         "description": tool.description,
         **tool.llm,
-        "available": provider.available,
+        "available": offer.is_available,
     }
-    if not provider.available:
-        entry["unavailable_reason"] = provider.unavailable_reason
+    if offer.reason:
+        entry["unavailable_reason"] = offer.reason
     return entry
 
 

@@ -8,12 +8,11 @@ was found for a need is remembered until its capability changes.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 
-from meshd.domain.instance import Dependency, Instance, OfferedTool
+from meshd.domain.instance import Instance
 from meshd.domain.names import agent_key
-from meshd.domain.resolve import Provider, Trace, Want, reasons_against, resolve
-from meshd.domain.spec import JsonValue
+from meshd.domain.resolve import Trace, Want, reasons_against, resolve
+from meshd.registry.offer import Offer, Upstream
 from meshd.registry.reasons import evaluation_cycle, status_reason, why_unserved
 
 _PENDING = "not judged yet"
@@ -23,30 +22,6 @@ Key = tuple[str, str]
 """An instance's id and a tool's name."""
 Place = tuple[str, str]
 """A capability, and the namespace in which it is offered."""
-
-
-@dataclass(frozen=True, slots=True)
-class Upstream:
-    """Where a consumer sends its calls; `agent` is the key of the instance's agent."""
-
-    instance: str
-    agent: str
-    tool: str
-    capability: str
-    endpoint: str
-    kwargs: Mapping[str, JsonValue] = field(hash=False)
-
-
-@dataclass(slots=True)
-class Offer:
-    """A tool of a registered instance; `provider` carries its availability."""
-
-    instance: Instance
-    tool: OfferedTool
-    provider: Provider
-    upstream: Upstream
-    required: tuple[Dependency, ...] = ()
-    """The dependencies without which it is not available."""
 
 
 class Offers:
@@ -66,7 +41,7 @@ class Offers:
         reason = status_reason(instance.status)
         agent = agent_key(instance.agent, instance.namespace)
         after = {
-            (instance.id, tool.name): _offer(instance, tool, agent, reason)
+            (instance.id, tool.name): Offer(instance, tool, agent, reason)
             for tool in instance.tools
         }
         self._tools_of[instance.id] = tuple(after)
@@ -125,7 +100,7 @@ class Offers:
     def matching(self, want: Want) -> Iterator[Offer]:
         """Yield the offers that would serve the need if all were available."""
         for offer in self.of(want.capability, want.namespace):
-            if not reasons_against(_as_available(offer.provider), want):
+            if not reasons_against(offer.as_available(), want):
                 yield offer
 
     def _forgotten(self, places: set[Place]) -> set[Place]:
@@ -157,22 +132,20 @@ class Offers:
         scope = {key: offer for key, offer in after.items() if _depends(offer)}
         if not scope and self._dependents.keys().isdisjoint(touched):
             return set()
-        scope |= self._reach({o.tool.capability for o in before.values() if o.provider.available})
+        scope |= self._reach({o.tool.capability for o in before.values() if o.is_available})
         near = {
             key: offer
             for each in (*before.values(), *after.values())
             for key, offer in self._dependents.get(each.tool.capability, {}).items()
-            if _depends(offer) and not offer.provider.available
+            if _depends(offer) and not offer.is_available
         }
-        was = {key: offer.provider.available for key, offer in scope.items()}
+        was = {key: offer.is_available for key, offer in scope.items()}
         for offer in scope.values():
-            _judge(offer, _PENDING)
+            offer.judge(_PENDING)
         risen = self._rise([*scope.values(), *near.values()])
-        blocked = {
-            key: offer for key, offer in (scope | near).items() if not offer.provider.available
-        }
+        blocked = {key: offer for key, offer in (scope | near).items() if not offer.is_available}
         self._give_reasons(blocked)
-        flipped = [offer for key, offer in scope.items() if offer.provider.available != was[key]]
+        flipped = [offer for key, offer in scope.items() if offer.is_available != was[key]]
         flipped += [offer for key, offer in risen.items() if key not in scope]
         return _places(flipped)
 
@@ -183,7 +156,7 @@ class Offers:
         waiting = deque(capabilities)
         while waiting:
             for key, offer in self._dependents.get(waiting.popleft(), {}).items():
-                if offer.provider.available:
+                if offer.is_available:
                     reach[key] = offer
                     if offer.tool.capability not in seen:
                         seen.add(offer.tool.capability)
@@ -196,10 +169,10 @@ class Offers:
         waiting = deque(offers)
         while waiting:
             offer = waiting.popleft()
-            if offer.provider.available or not _depends(offer):
+            if offer.is_available or not _depends(offer):
                 continue
             reason = self._unserved(offer)
-            _judge(offer, reason)
+            offer.judge(reason)
             if not reason:
                 risen[offer.instance.id, offer.tool.name] = offer
                 waiting.extend(self._dependents.get(offer.tool.capability, {}).values())
@@ -208,19 +181,19 @@ class Offers:
     def _give_reasons(self, blocked: Mapping[Key, Offer]) -> None:
         """Say why offers are down: a cycle, if they would stand as soon as all of them stood."""
         for offer in blocked.values():
-            _judge(offer, "")
+            offer.judge("")
         waiting = deque(blocked.values())
         while waiting:
             offer = waiting.popleft()
-            if offer.provider.available and self._unserved(offer):
-                _judge(offer, _PENDING)
+            if offer.is_available and self._unserved(offer):
+                offer.judge(_PENDING)
                 dependents = self._dependents.get(offer.tool.capability, {})
                 waiting.extend(other for key, other in dependents.items() if key in blocked)
-        circular = {key for key, offer in blocked.items() if offer.provider.available}
+        circular = {key for key, offer in blocked.items() if offer.is_available}
         for key in circular:
-            _judge(blocked[key], evaluation_cycle(blocked[key].required[0]))
+            blocked[key].judge(evaluation_cycle(blocked[key].required[0]))
         for key in blocked.keys() - circular:
-            _judge(blocked[key], self._unserved(blocked[key]))
+            blocked[key].judge(self._unserved(blocked[key]))
 
     def _unserved(self, offer: Offer) -> str:
         for dependency in offer.required:
@@ -231,56 +204,9 @@ class Offers:
         return ""
 
 
-def _offer(instance: Instance, tool: OfferedTool, agent: str, reason: str) -> Offer:
-    upstream = Upstream(
-        instance=instance.id,
-        agent=agent,
-        tool=tool.name,
-        capability=tool.capability,
-        endpoint=instance.endpoint,
-        kwargs=tool.kwargs,
-    )
-    required = tuple(each for each in tool.dependencies if each.required)
-    return Offer(instance, tool, _provider(instance, tool, reason), upstream, required)
-
-
 def _depends(offer: Offer) -> bool:
     """Say whether dependencies decide on the availability; those of a lost instance do not."""
     return bool(offer.required) and not status_reason(offer.instance.status)
-
-
-def _judge(offer: Offer, reason: str) -> None:
-    if reason != offer.provider.unavailable_reason:
-        offer.provider = _provider(offer.instance, offer.tool, reason)
-
-
-def _provider(instance: Instance, tool: OfferedTool, reason: str) -> Provider:
-    return Provider(
-        # MCP Mesh orders equal providers by the instance's id alone.
-        agent=instance.id,
-        namespace=instance.namespace,
-        instance=instance.id,
-        tool=tool.name,
-        capability=tool.capability,
-        version=tool.version,
-        tags=tool.tags,
-        available=not reason,
-        unavailable_reason=reason,
-    )
-
-
-def _as_available(provider: Provider) -> Provider:
-    if provider.available:
-        return provider
-    return Provider(
-        agent=provider.agent,
-        namespace=provider.namespace,
-        instance=provider.instance,
-        tool=provider.tool,
-        capability=provider.capability,
-        version=provider.version,
-        tags=provider.tags,
-    )
 
 
 def _changed(before: Mapping[Key, Offer], after: Mapping[Key, Offer]) -> set[Place]:

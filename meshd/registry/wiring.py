@@ -7,7 +7,8 @@ from meshd.domain.instance import Dependency, Instance
 from meshd.domain.resolve import Stage, Trace
 from meshd.domain.spec import JsonValue
 from meshd.registry.events import EventType
-from meshd.registry.offers import Offers, Upstream
+from meshd.registry.offer import Upstream
+from meshd.registry.offers import Offers
 
 MAX_LISTED = 20
 """How many candidates an event names at each stage."""
