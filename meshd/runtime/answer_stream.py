@@ -12,7 +12,7 @@ from meshd.errors import ConnectionLost, ResultRejected
 from meshd.runtime.event_stream import EventReader
 from meshd.runtime.exact_json import loaded
 from meshd.runtime.tool_answer import parsed
-from meshd.runtime.wire.connection import Exchange
+from meshd.runtime.wire.exchange import Exchange
 
 CHUNKS = "meshd.dev/chunks"
 """The key of a request's `_meta` by which a consumer says in which form it wants chunks."""

@@ -33,7 +33,7 @@ from meshd.runtime.answer_stream import (
 from meshd.runtime.tool_answer import Form, parsed, refusal, refuses_the_version, value_of
 from meshd.runtime.tool_question import Target
 from meshd.runtime.wire.address import NotAnAddress, address_of
-from meshd.runtime.wire.connection import Exchange
+from meshd.runtime.wire.exchange import Exchange
 from meshd.runtime.wire.failures import NotSent, TooLarge, WireFailure
 from meshd.runtime.wire.pool import Pool
 from meshd.runtime.wire.request import NotAHeader

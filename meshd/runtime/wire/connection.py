@@ -1,9 +1,7 @@
 """One connection: a request is written, its answer is read, one after the other.
 
-An answer is collected whole, but for an event stream, which is read as it comes: while nobody reads
-it, the socket is not read either, and so the server waits. What a server may cost is bounded: the
-size of an answer, and the bytes that bring none of it (headers, trailers, chunk extensions, interim
-answers).
+What a server may cost is bounded: the size of an answer, and the bytes that bring none of it
+(headers, trailers, chunk extensions, interim answers).
 """
 
 import asyncio
@@ -14,156 +12,12 @@ from typing import cast
 
 import httptools
 
-from meshd.runtime.wire.failures import Broken, NotSent, TooLarge, WireFailure, words
+from meshd.runtime.wire.exchange import READ_AHEAD_BYTES, Exchange
+from meshd.runtime.wire.failures import Broken, NotSent, WireFailure, words
 
 MAX_OVERHEAD_BYTES = 64 * 1024
 """How much may come, one after the other, that is no part of an answer's body."""
-READ_AHEAD_BYTES = 64 * 1024
-"""How much of an event stream is kept for its reader before the socket is read no more."""
 SURELY_ONE_WRITE_BYTES = 16 * 1024
-DRAIN_SECONDS = 1.0
-"""How long the end of an answer is awaited that nobody needs, so that its connection can go on."""
-
-EVENT_STREAM = b"text/event-stream"
-
-
-class Exchange:
-    """One request and what has come of its answer."""
-
-    __slots__ = (
-        "_arrived",
-        "_complete",
-        "_connection",
-        "_deadline",
-        "_failure",
-        "_max_bytes",
-        "_parts",
-        "_size",
-        "_unread",
-        "_waiting",
-        "body",
-        "content_type",
-        "encoding",
-        "is_stream",
-        "status",
-    )
-
-    def __init__(self, connection: "Connection", max_bytes: int) -> None:
-        self.status = 0
-        self.content_type = b""
-        self.encoding = b""
-        self.is_stream = False
-        self.body = b""
-        self._connection = connection
-        self._max_bytes = max_bytes
-        self._arrived: asyncio.Future[None] = connection.loop.create_future()
-        self._waiting: asyncio.Future[None] | None = None
-        self._deadline: asyncio.TimerHandle | None = None
-        self._failure: WireFailure | None = None
-        self._complete = False
-        self._unread = True
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    async def arrive(self) -> None:
-        """Wait for the whole answer, or for the headers of an event stream.
-
-        Raises:
-            NotSent: the connection was dead before the request was written.
-            WireFailure: there is no answer that can be used.
-
-        """
-        try:
-            await self._arrived
-        except BaseException:
-            self.abandon()
-            raise
-        if self._failure is not None and not self.is_stream:
-            raise self._failure
-
-    async def read(self) -> bytes:
-        """Return what has come of an event stream since, or wait for more; empty at its end.
-
-        Raises:
-            Broken: the stream broke off.
-
-        """
-        while not self._parts:
-            if self._failure is not None:
-                raise self._failure
-            if self._complete:
-                return b""
-            self._waiting = self._connection.loop.create_future()
-            await self._waiting
-        data = b"".join(self._parts)
-        self._parts.clear()
-        self._size = 0
-        self._connection.wants_more(self)
-        return data
-
-    def abandon(self) -> None:
-        """Close the connection unless the answer is complete: so the server learns of it."""
-        self._connection.leave(self)
-
-    def release(self) -> None:
-        """Need nothing more of an answer; its connection goes on if the rest comes soon."""
-        if self._complete or self._failure is not None:
-            return
-        self._unread = False
-        self._parts.clear()
-        self._size = 0
-        self._connection.wants_more(self)
-        self._deadline = self._connection.loop.call_later(DRAIN_SECONDS, self.abandon)
-
-    def narrow(self) -> None:
-        """Let the system, too, keep little of what is not read yet; the connection ends with it."""
-        self._connection.narrow(self)
-
-    def take(self, data: bytes) -> bool:
-        """Add a part of the body; say whether it is enough for now."""
-        if not self._unread:
-            return False
-        self._parts.append(data)
-        self._size += len(data)
-        if self.is_stream:
-            self._wake()
-            return self._size > READ_AHEAD_BYTES
-        if self._size > self._max_bytes:
-            self.end(TooLarge(f"the answer has more than {self._max_bytes} bytes"))
-        return False
-
-    def begin(self) -> None:
-        """Note that the headers are complete."""
-        kind = self.content_type.partition(b";")[0].strip().lower()
-        if kind == EVENT_STREAM and self.status < 300:
-            self.is_stream = True
-            self._wake()
-
-    def end(self, failure: WireFailure | None = None) -> None:
-        """Note that nothing more comes."""
-        if self._complete or self._failure is not None:
-            return
-        self._failure = failure
-        self._complete = failure is None
-        if self._deadline is not None:
-            self._deadline.cancel()
-        if not self.is_stream:
-            parts = self._parts
-            self.body = parts[0] if len(parts) == 1 else b"".join(parts)
-            parts.clear()
-        self._wake()
-
-    @property
-    def has_failed(self) -> bool:
-        """Say whether the answer cannot be used."""
-        return self._failure is not None
-
-    def _wake(self) -> None:
-        if not self._arrived.done():
-            self._arrived.set_result(None)
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None and not waiting.done():
-            waiting.set_result(None)
 
 
 class Connection(asyncio.Protocol):

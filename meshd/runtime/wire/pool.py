@@ -10,7 +10,8 @@ import ssl
 from collections import deque
 
 from meshd.runtime.wire.address import Address
-from meshd.runtime.wire.connection import Connection, Exchange
+from meshd.runtime.wire.connection import Connection
+from meshd.runtime.wire.exchange import Exchange
 from meshd.runtime.wire.failures import NotSent, words
 
 IDLE_SECONDS = 30.0

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from meshd.clock import SystemClock
-from meshd.runtime.wire import connection as connection_module
+from meshd.runtime.wire import exchange as exchange_module
 from meshd.runtime.wire import pool as pool_module
 from meshd.runtime.wire.address import address_of
-from meshd.runtime.wire.connection import Exchange
+from meshd.runtime.wire.exchange import Exchange
 from meshd.runtime.wire.failures import Broken, NotSent, TooLarge
 from meshd.runtime.wire.pool import Pool
 from meshd.runtime.wire.request import post, start_of
@@ -539,7 +539,7 @@ async def test_a_stream_that_is_left_closes_its_connection() -> None:
 async def test_the_rest_of_a_stream_is_not_awaited_for_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(connection_module, "DRAIN_SECONDS", 0.02)
+    monkeypatch.setattr(exchange_module, "DRAIN_SECONDS", 0.02)
 
     async def script(peer: Peer) -> None:
         while True:
