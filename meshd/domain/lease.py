@@ -59,7 +59,13 @@ class Lease:
 
     def renewed(self, now: float) -> "Lease":
         """Return the lease with a deadline counted from now; it never comes nearer."""
-        return replace(self, expires_at=max(self.expires_at, now + self.seconds))
+        # With every heartbeat, and several times as fast as `replace`.
+        return Lease(
+            instance=self.instance,
+            incarnation=self.incarnation,
+            seconds=self.seconds,
+            expires_at=max(self.expires_at, now + self.seconds),
+        )
 
     def extended(self, seconds: float) -> "Lease":
         """Return the lease with a later deadline."""
