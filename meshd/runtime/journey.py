@@ -59,6 +59,7 @@ class Journey:
         self._retries = 0
         self._timer: Timer | None = None
         self._tried: list[Line[Wired]] = []
+        routes.budget.called()
         deadline = routes.now() + (routes.settings.timeout_seconds or 0.0)
         callers = context.deadline
         self._is_own_time = callers is None or callers > deadline

@@ -65,7 +65,8 @@ class Budget:
         if self._free >= 1.0:
             self._free -= 1.0
             return True
-        if self._saved >= 1.0:
+        # A sum of shares may lack the last bit.
+        if self._saved >= 1.0 - 1e-6:
             self._saved -= 1.0
             return True
         return False

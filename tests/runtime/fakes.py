@@ -1,15 +1,22 @@
 """Bodies and bindings for tests of the runtime, without loader or linker."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import selectors
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from meshd.clock import SystemClock
 from meshd.domain.signature import Mode, ToolSignature
 from meshd.domain.spec import CallSettings, JsonValue, NeedSpec
 from meshd.errors import ArgumentsRejected, ResultRejected
 from meshd.plan.model import Binding
+from meshd.runtime.context import CallContext
+from meshd.runtime.outgoing import Outgoing
+from meshd.runtime.upstreams import NO_TRAITS, Traits
+
+T = TypeVar("T")
 
 OUTPUT_SCHEMA: dict[str, JsonValue] = {"type": "object", "properties": {"result": {}}}
 
@@ -59,6 +66,103 @@ async def settle() -> None:
         await turn()
 
 
+class Jumping(selectors.SelectSelector):
+    """Never waits: what would be waited for is time that has passed."""
+
+    passed = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        if timeout is None:
+            raise AssertionError("everything waits, and nothing will come")
+        self.passed += timeout
+        return super().select(0)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time jumps to the next timer as soon as nothing is left to do."""
+
+    def __init__(self) -> None:
+        self._jumping = Jumping()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.passed
+
+
+class LoopClock:
+    """A clock that goes as the event loop does."""
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.monotonic(), UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        await SystemClock().sleep(seconds)
+
+
+def virtually(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in virtual time."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main)
+
+
+@dataclass(eq=False)
+class FakeUpstream:
+    """Answers after a number of seconds; notes what it was asked, and when.
+
+    `errors` are raised first, one a call; `error` by each call. A list is streamed as its chunks.
+    """
+
+    value: JsonValue = None
+    seconds: float = 0.0
+    provider: str = "there.thing"
+    traits: Traits = NO_TRAITS
+    key: Any = None
+    error: Exception | None = None
+    errors: list[Exception] = field(default_factory=list[Exception])
+    asked: list[dict[str, JsonValue]] = field(default_factory=list[dict[str, JsonValue]])
+    times: list[float] = field(default_factory=list[float])
+    cancelled: int = 0
+    deadline: float | None = None
+    outgoing: Outgoing | None = None
+
+    def __post_init__(self) -> None:
+        self.key = id(self) if self.key is None else self.key
+
+    async def call(
+        self, arguments: dict[str, JsonValue], outgoing: Outgoing, context: CallContext
+    ) -> JsonValue:
+        await self._asked(arguments, outgoing, context)
+        return self.value
+
+    async def stream(
+        self, arguments: dict[str, JsonValue], outgoing: Outgoing, context: CallContext
+    ) -> AsyncGenerator[JsonValue, None]:
+        await self._asked(arguments, outgoing, context)
+        for chunk in self.value:
+            if isinstance(chunk, Exception):
+                raise chunk
+            yield chunk
+
+    async def _asked(
+        self, arguments: dict[str, JsonValue], outgoing: Outgoing, context: CallContext
+    ) -> None:
+        self.asked.append(arguments)
+        self.times.append(asyncio.get_running_loop().time())
+        self.deadline, self.outgoing = context.deadline, outgoing
+        try:
+            await SystemClock().sleep(self.seconds)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if self.errors:
+            raise self.errors.pop(0)
+        if self.error is not None:
+            raise self.error
+
+
 class FakeBody:
     """A body that calls a function with keyword arguments; `object()` cannot be dumped."""
 
@@ -98,7 +202,9 @@ def binding(
     timeout_seconds: float | None = 5.0,
     misses: tuple[str, ...] = (),
     parameter: str = "other",
+    **settings: Any,
 ) -> Binding:
+    call = CallSettings(timeout_seconds=timeout_seconds, **settings)
     return Binding(
         id=f"here.tool#{parameter}",
         consumer="here",
@@ -108,8 +214,8 @@ def binding(
             parameter=parameter,
             capability="there.thing",
             required=required,
-            call=CallSettings(timeout_seconds=timeout_seconds),
+            call=call,
         ),
-        call=CallSettings(timeout_seconds=timeout_seconds),
+        call=call,
         misses=misses,
     )

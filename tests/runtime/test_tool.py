@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
 
 from meshd.callables.dump import dump
+from meshd.callables.expected import ExpectedResult
 from meshd.clock import SystemClock
 from meshd.domain.signature import Mode
 from meshd.domain.spec import JsonValue
@@ -308,7 +308,7 @@ async def test_a_result_of_a_nested_call_that_does_not_fit_is_the_consumers_fail
         await other(number=1)
 
     provider = running(double)
-    edge = Edge(binding(), TypeAdapter(list[int]), dump, SystemClock())
+    edge = Edge(binding(), ExpectedResult(list[int]), dump, SystemClock())
     edge.wire((InProcessUpstream(provider.provider, provider.call),))
     with pytest.raises(ToolFailed, match=r"^`here.tool` failed: `here.tool` answered what"):
         await running(consumer, Mode.ASYNC, {"other": edge}).call({})
