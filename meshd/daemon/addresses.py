@@ -1,6 +1,7 @@
 """Where instances listen, and what others are told of it: an agent's address to bound ports."""
 
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from meshd.clock import Clock
 from meshd.daemon.messages import Post
@@ -9,6 +10,7 @@ from meshd.diagnostics.model import Diagnostic
 from meshd.domain.endpoint import WILDCARDS, is_loopback
 from meshd.domain.names import instance_id, instance_id_problem
 from meshd.domain.spec import AgentSpec
+from meshd.domain.tokens import NO_TOKENS, Tokens
 from meshd.errors import DaemonError, InvalidInput
 from meshd.plan.processes import ProcessSpec
 
@@ -69,8 +71,17 @@ class Addresses:
                 port.close()
                 del self._fixed[address]
 
-    def posts(self, spec: ProcessSpec, number: int, own: Ports, shared: Ports) -> tuple[Post, ...]:
+    def posts(
+        self,
+        spec: ProcessSpec,
+        number: int,
+        own: Ports,
+        shared: Ports,
+        tokens: Mapping[str, Tokens] = MappingProxyType({}),
+    ) -> tuple[Post, ...]:
         """Return what each agent of a process is, in its replica of that number, from now on.
+
+        `tokens` are by agent key.
 
         Raises:
             DaemonError: with the node's name the instances' ids would be too long.
@@ -88,6 +99,7 @@ class Addresses:
                 incarnation=self._incarnation,
                 endpoint=_endpoint(agent, own[agent.key]),
                 sockets=1 + (agent.key in shared),
+                tokens=tokens.get(agent.key, NO_TOKENS),
             )
             for agent in spec.agents
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from meshd.clock import Clock
 from meshd.daemon.addresses import Addresses
-from meshd.daemon.environment import common_environment, environment_of
+from meshd.daemon.environment import common_environment, environment_of, tokens_of
 from meshd.daemon.instances import Instances
 from meshd.daemon.lifecycle import first_reading
 from meshd.daemon.link import require
@@ -45,6 +45,7 @@ async def run_agent(
     mesh, reading = await first_reading(source, Stages(clock))
     agent = _agent(mesh, name)
     common = common_environment(source.environment, mesh.agents)
+    tokens = tokens_of([agent], source.environment)
     enter_environment(environment_of([agent], common, source.environment))
     loading = load([agent], reading.project)
     warnings = require((*reading.diagnostics, *loading.diagnostics))
@@ -56,7 +57,7 @@ async def run_agent(
     )
     spec = ProcessSpec(name=agent.key, agents=(agent,), replicas=1, env=agent.env)
     ports = addresses.own(spec, None, {})
-    [post] = addresses.posts(spec, 1, ports, {})
+    [post] = addresses.posts(spec, 1, ports, {}, tokens)
     instances = Instances(
         [post],
         loading,

@@ -7,12 +7,12 @@ supervision and reload.
 import asyncio
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from meshd.clock import Clock
 from meshd.daemon.addresses import Addresses, in_order
-from meshd.daemon.environment import environment_of
+from meshd.daemon.environment import environment_of, tokens_of
 from meshd.daemon.instances import Instances
 from meshd.daemon.lifecycle import (
     administered,
@@ -42,6 +42,7 @@ from meshd.daemon.view import (
 )
 from meshd.diagnostics.model import Diagnostic
 from meshd.domain.spec import AgentSpec, MeshSpec
+from meshd.domain.tokens import Tokens
 from meshd.errors import DaemonError, InvalidInput
 from meshd.plan.model import Plan
 from meshd.plan.processes import processes
@@ -130,6 +131,7 @@ async def run_in_process(
     """
     clock = stages.clock
     mesh, reading = await first_reading(source, stages)
+    tokens = tokens_of(mesh.agents, source.environment)
     enter_environment(_environment(mesh, source))
     with stages.stage("configure"):
         loading = load(mesh.agents, reading.project)
@@ -145,7 +147,7 @@ async def run_in_process(
         url = named or await _own_registry(options, state, clock, stack)
         node = state.node(options.node) if named else ""
         addresses = Addresses(clock, node=node, insecure=options.insecure)
-        posts, listeners = _posts(mesh, addresses, stack)
+        posts, listeners = _posts(mesh, addresses, tokens, stack)
         registry = RegistryView(url, "external" if named else "ready")
         running = MeshInProcess(plan, loading, posts, registry)
         instances = Instances(
@@ -189,7 +191,10 @@ async def _own_registry(
 
 
 def _posts(
-    mesh: MeshSpec, addresses: Addresses, stack: contextlib.ExitStack | contextlib.AsyncExitStack
+    mesh: MeshSpec,
+    addresses: Addresses,
+    tokens: Mapping[str, Tokens],
+    stack: contextlib.ExitStack | contextlib.AsyncExitStack,
 ) -> tuple[list[Post], dict[str, list[Port]]]:
     """Return every instance of the mesh with its ports, which the stack closes."""
     posts: list[Post] = []
@@ -198,7 +203,7 @@ def _posts(
         shared = addresses.shared(spec)
         for number in range(1, spec.replicas + 1):
             own = addresses.own(spec, None, {})
-            made = addresses.posts(spec, number, own, shared)
+            made = addresses.posts(spec, number, own, shared, tokens)
             ports = iter(in_order(spec, own, shared))
             for post in made:
                 listeners[post.instance] = [next(ports) for _ in range(post.sockets)]

@@ -83,7 +83,9 @@ class Instances:
             settle = SETTLE_SECONDS if self._registry_url else 0.0
             with self.stages.stage("build the FastMCP server"):
                 edges = {
-                    post.instance: edges_of(self._loaded[post.agent.key], self._clock, settle)
+                    post.instance: edges_of(
+                        self._loaded[post.agent.key], post.tokens, self._clock, settle
+                    )
                     for post in self._posts
                 }
                 self._agents = {
@@ -129,7 +131,7 @@ class Instances:
         self, post: Post, edges: Any, workers: Workers, processes: Mapping[str, ToolProcesses]
     ) -> RunningAgent:
         loaded = self._loaded[post.agent.key]
-        parts = parts_of(loaded, processes)
+        parts = parts_of(loaded, processes, post.tokens)
         return RunningAgent(plan_of(loaded), post.instance, parts, edges, workers)
 
     def _tool_processes(

@@ -12,7 +12,7 @@ from typing import Protocol
 from meshd.clock import Clock
 from meshd.daemon.admin import Administered, admin_app
 from meshd.daemon.daemon import Daemon, RegistryOfMesh
-from meshd.daemon.environment import common_environment, environment_of
+from meshd.daemon.environment import common_environment, environment_of, tokens_of
 from meshd.daemon.generations import Generations
 from meshd.daemon.linux import become_subreaper
 from meshd.daemon.logs import InstanceLogs
@@ -94,6 +94,7 @@ async def run_daemon(
                 environment=lambda spec: environment_of(
                     spec.agents, spawner.environment, source.environment
                 ),
+                tokens=lambda spec: tokens_of(spec.agents, source.environment),
                 registry_url=lambda: registry.url,
             ),
             clock,

@@ -12,6 +12,7 @@ from meshd.callables.project import Project
 from meshd.diagnostics.model import Diagnostic
 from meshd.domain.signature import ToolSignature
 from meshd.domain.spec import AgentSpec
+from meshd.domain.tokens import NO_TOKENS, Tokens
 from meshd.runtime.registration import EdgeState
 
 LINGER_SECONDS = 1.0
@@ -25,6 +26,7 @@ class Post:
     """One agent that a process serves, as which instance, and where others find it.
 
     `sockets` says how many listening sockets came along for it, in the order of the posts.
+    `tokens` are what it demands and sends.
     """
 
     agent: AgentSpec
@@ -32,6 +34,7 @@ class Post:
     incarnation: int
     endpoint: str
     sockets: int = 1
+    tokens: Tokens = field(default=NO_TOKENS, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

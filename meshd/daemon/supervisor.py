@@ -24,6 +24,7 @@ from meshd.daemon.replica import DiedAtStart, RefusedStart, Replica, Run
 from meshd.daemon.spawner import Spawner
 from meshd.daemon.watch import fingerprint_since
 from meshd.diagnostics.model import Diagnostic
+from meshd.domain.tokens import Tokens
 from meshd.errors import DaemonError, InvalidInput
 from meshd.plan.processes import ProcessSpec
 
@@ -65,6 +66,8 @@ class Hooks:
     """Called with the instances that a dead process served, so that the registry hears of it."""
     environment: Callable[[ProcessSpec], Mapping[str, str]]
     """Returns what a process finds in its environment, or raises `InvalidInput`."""
+    tokens: Callable[[ProcessSpec], Mapping[str, Tokens]]
+    """Returns the tokens of its agents by key, or raises `InvalidInput`."""
     registry_url: Callable[[], str]
 
 
@@ -108,7 +111,7 @@ class Supervisor:
 
         """
         self._require_going_on()
-        environment = self._hooks.environment(spec)
+        environment, tokens = self._hooks.environment(spec), self._hooks.tokens(spec)
         before = replica.current
         held: Ports = before.ports if before else {}
         ports = self._addresses.own(spec, before.spec if before else None, held)
@@ -117,7 +120,7 @@ class Supervisor:
             job = InstanceJob(
                 name=replica.id,
                 project=self._terms.project(),
-                posts=self._addresses.posts(spec, replica.number, ports, fronts),
+                posts=self._addresses.posts(spec, replica.number, ports, fronts, tokens),
                 environment=environment,
                 grace_seconds=self._terms.grace_seconds,
                 verbose=self._terms.verbose,

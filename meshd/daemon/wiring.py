@@ -8,6 +8,7 @@ from meshd.callables.dump import dump
 from meshd.callables.project import Project
 from meshd.clock import Clock
 from meshd.daemon.tool_link import starter
+from meshd.domain.tokens import NO_TOKENS, Tokens
 from meshd.plan.link import agent_plan
 from meshd.plan.model import AgentPlan, Binding, binding_id
 from meshd.runtime.agent import Parts
@@ -26,7 +27,7 @@ def plan_of(loaded: LoadedAgent) -> AgentPlan:
 
 
 def edges_of(
-    loaded: LoadedAgent, clock: Clock, settle_seconds: float
+    loaded: LoadedAgent, tokens: Tokens, clock: Clock, settle_seconds: float
 ) -> dict[tuple[str, str], Edge]:
     """Return the edges of an agent by tool and parameter; the registry says who serves them."""
     spec = loaded.spec
@@ -44,6 +45,7 @@ def edges_of(
             dump,
             clock,
             settle_seconds=settle_seconds,
+            token_for=tokens.for_need(tool.name, need.parameter),
         )
         for tool in spec.tools
         for need in tool.needs
@@ -68,7 +70,11 @@ def tool_processes_of(
     }
 
 
-def parts_of(loaded: LoadedAgent, processes: Mapping[str, ToolProcesses] = NO_PROCESSES) -> Parts:
+def parts_of(
+    loaded: LoadedAgent,
+    processes: Mapping[str, ToolProcesses] = NO_PROCESSES,
+    tokens: Tokens = NO_TOKENS,
+) -> Parts:
     """Return what the loader made, in the form that the runtime serves."""
     spec = loaded.spec
     return Parts(
@@ -87,4 +93,5 @@ def parts_of(loaded: LoadedAgent, processes: Mapping[str, ToolProcesses] = NO_PR
             Offer(body=loaded.prompts[prompt.name], name=prompt.name) for prompt in spec.prompts
         ),
         lifespan=loaded.lifespan,
+        tokens=tokens.demanded,
     )

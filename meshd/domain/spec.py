@@ -196,6 +196,7 @@ class AgentSpec(Placed):
 
     `roots` are absolute folders from which the agent's own modules are imported. Agents with the
     same `process` share one. `advertise` is the host, or `host:port`, that others are told.
+    `provider_tokens` are those that providers of the same mesh demand from it, by `agent.tool`.
     """
 
     name: str
@@ -214,6 +215,7 @@ class AgentSpec(Placed):
     env: Mapping[str, str | SecretSpec] = field(default_factory=dict[str, "str | SecretSpec"])
     heartbeat_seconds: float = 5.0
     max_request_bytes: int = DEFAULT_MAX_REQUEST_BYTES
+    provider_tokens: Mapping[str, SecretSpec] = field(default_factory=dict[str, SecretSpec])
     tools: tuple[ToolSpec, ...] = ()
     resources: tuple[ResourceSpec, ...] = ()
     prompts: tuple[PromptSpec, ...] = ()

@@ -51,8 +51,7 @@ def call_problems(call: Call, node: Node, path: tuple[Step, ...]) -> Iterator[Di
 def tool_call_problems(tool: Tool, node: Node, path: tuple[Step, ...]) -> Iterator[Diagnostic]:
     """Yield what a tool says of its calls that cannot be, or has no effect."""
     hints = tool.hints
-    if isinstance(hints.read_only, Later) or isinstance(hints.idempotent, Later):
-        return
+    # What is supplied later counts as said: it is text that is not empty.
     if tool.call.hedge is not None and not hints.read_only:
         yield Diagnostic(
             code="M145",

@@ -27,6 +27,7 @@ from meshd.domain.spec import (
     SecretSpec,
     ToolSpec,
 )
+from meshd.domain.tokens import with_provider_tokens
 from meshd.manifest import model
 from meshd.manifest.documents import Placed, agents_of, effective_name, meshes_of
 from meshd.manifest.model import AgentDocument, Document
@@ -46,7 +47,7 @@ def fold(documents: Sequence[Placed[Document]], project_root: str) -> MeshSpec:
     meshes = meshes_of(documents)
     if not meshes:
         agents = tuple(_agent(placed, CallSettings()) for placed in agents_of(documents))
-        return MeshSpec(project_root=project_root, agents=agents)
+        return MeshSpec(project_root=project_root, agents=with_provider_tokens(agents))
     place, mesh = _document(meshes[0]), meshes[0].document
     defaults = _call(mesh.spec.defaults.call, place.below("spec", "defaults", "call"))
     registry = place.below("spec", "registry")
@@ -54,7 +55,9 @@ def fold(documents: Sequence[Placed[Document]], project_root: str) -> MeshSpec:
         name=mesh.metadata.name,
         project_root=project_root,
         registry_url=mesh.spec.registry.url.removesuffix("/"),
-        agents=tuple(_agent(placed, defaults) for placed in agents_of(documents)),
+        agents=with_provider_tokens(
+            tuple(_agent(placed, defaults) for placed in agents_of(documents))
+        ),
         origin=place.value("kind"),
         origins=place.below("metadata").origins(mesh.metadata, {})
         | registry.origins(mesh.spec.registry, {"url": "registry_url"}),

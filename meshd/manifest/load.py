@@ -12,15 +12,14 @@ from typing import BinaryIO
 
 from meshd.diagnostics.model import Diagnostic, has_errors, in_file_order
 from meshd.domain.spec import MeshSpec
-from meshd.manifest.documents import agents_of
 from meshd.manifest.files import STDIN, find_files, read_bytes
 from meshd.manifest.fold import fold
 from meshd.manifest.interpolate import Input, Inputs, Interpolation, Mode
 from meshd.manifest.partial import Checked, bad_files, good_part, is_misread
 from meshd.manifest.read import File, read
 from meshd.manifest.rules import problems_between, problems_within
+from meshd.manifest.secrets import ask_for_secrets
 from meshd.manifest.validate import validate
-from meshd.manifest.variables import ask_for_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +104,8 @@ def combined(
     found = [*missing, *unread, *(problem for file in files for problem in file.diagnostics)]
     checked = [one for file in files for one in _checked(file, interpolation, project_root)]
     documents = [one.placed for one in checked if one.placed is not None]
-    for agent in agents_of(documents):
-        ask_for_secrets(agent.document.spec.env, agent.node, interpolation)
+    for placed in documents:
+        ask_for_secrets(placed, interpolation)
     whole = fold(documents, project_root)
     between = problems_between(documents, whole.agents)
     found += between

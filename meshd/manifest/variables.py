@@ -50,19 +50,18 @@ def variable_problems(env: Mapping[str, str | SecretReference], node: Node) -> I
             )
 
 
-def ask_for_secrets(
-    env: Mapping[str, str | SecretReference], node: Node, interpolation: Interpolation
+def ask_for_secret(
+    secret: SecretReference,
+    node: Node,
+    path: tuple[str | int, ...],
+    interpolation: Interpolation,
 ) -> None:
-    """Note the secrets of the document's agent as inputs of the mesh."""
-    for name, value in env.items():
-        if isinstance(value, SecretReference):
-            if value.env and not isinstance(value.env, Later):
-                span = value_span(node, *_ENV, name, "env")
-                interpolation.ask_for_variable(value.env, span)
-            if value.file and not isinstance(value.file, Later):
-                whole = absolute(node.source.folder, value.file)
-                span = value_span(node, *_ENV, name, "file")
-                interpolation.ask_for_file(value.file, whole, span)
+    """Note a secret as an input of the mesh."""
+    if secret.env and not isinstance(secret.env, Later):
+        interpolation.ask_for_variable(secret.env, value_span(node, *path, "env"))
+    if secret.file and not isinstance(secret.file, Later):
+        whole = absolute(node.source.folder, secret.file)
+        interpolation.ask_for_file(secret.file, whole, value_span(node, *path, "file"))
 
 
 def secret_problems(

@@ -20,6 +20,7 @@ _KEYS = {
     "advertise": "http.advertise",
     "heartbeat_seconds": "heartbeat.interval",
     "max_request_bytes": "http.maxRequest",
+    "provider_tokens": "call.auth of a provider",
 }
 """Keys of the manifest, where they are not the names of the spec's fields."""
 

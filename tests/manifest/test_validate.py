@@ -129,10 +129,10 @@ def test_rules_look_at_documents_with_mistakes_too() -> None:
 def test_sections_are_values() -> None:
     call = Call.read({"timeout": "1m30s", "x-note": 1})
     assert call == Call(timeout=90.0)
-    assert (call.timeout, call.retries, call.fields_set) == (90.0, None, {"timeout"})
+    assert (call.timeout, call.hedge, call.fields_set) == (90.0, None, {"timeout"})
     assert call != Call()
     assert call != Retries()
-    assert repr(Retries()) == "Retries(max=0, budget=0.2)"
+    assert repr(Retries()) == "Retries(max=None, on=[], backoff=None, budget=None)"
     with pytest.raises(AttributeError, match="Call cannot be changed"):
         call.timeout = 1.0
     with pytest.raises(TypeError, match="unhashable type: Call"):

@@ -63,6 +63,7 @@ OTHER: dict[str, tuple[object, str]] = {
     "env": ({"KEY": SecretSpec(env="KEY")}, "env"),
     "heartbeat_seconds": (1.0, "heartbeat.interval"),
     "max_request_bytes": (1_000_000, "http.maxRequest"),
+    "provider_tokens": ({"b.t": SecretSpec(env="KEY")}, "call.auth of a provider"),
     "tools": ((), "tools"),
     "resources": ((ResourceSpec(uri="a://b", callable="a:b", name="b"),), "resources"),
     "prompts": ((PromptSpec(name="p", callable="a:b"),), "prompts"),
