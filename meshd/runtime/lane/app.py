@@ -70,6 +70,8 @@ class Lane:
             received = [first]
         else:
             received = await received_until(receive, self._max_bytes, first)
+            if received[-1]["type"] == "http.disconnect":
+                return
         call = self._call(headers, received)
         if call is None:
             await self._rest(scope, replaying(received, receive), send)
@@ -82,7 +84,7 @@ class Lane:
 
     def _call(self, headers: Mapping[bytes, bytes], received: list[Message]) -> Call | None:
         last = received[-1]
-        if last["type"] != "http.request" or last.get("more_body", False):
+        if last.get("more_body", False):
             return None
         body = last.get("body", b"") if len(received) == 1 else body_of(received)
         return None if len(body) > self._max_bytes else self._requests.call(headers, body)
