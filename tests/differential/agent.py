@@ -5,11 +5,15 @@ from pathlib import Path
 
 from meshd.callables.agent import load_agent
 from meshd.callables.allow import ImportPolicy
+from meshd.callables.dump import dump
 from meshd.callables.load import Loader
+from meshd.clock import SystemClock
 from meshd.daemon.wiring import parts_of, plan_of
-from meshd.domain.spec import AgentSpec, Hints, ParameterSpec, ResultSpec, ToolSpec
+from meshd.domain.spec import AgentSpec, Hints, NeedSpec, ParameterSpec, ResultSpec, ToolSpec
 from meshd.runtime.agent import RunningAgent
+from meshd.runtime.edge import Edge
 from meshd.runtime.workers import Workers
+from tests.runtime.fakes import binding
 
 SOURCE = Path(__file__).parent / "src"
 MODULE = "odd_tools"
@@ -79,6 +83,17 @@ TOOLS = (
             ParameterSpec(name="other", has_default=True, default="from the manifest"),
         ),
     ),
+    tool("result_of_a_thread", "inline", execution="inline"),
+    tool("lines", "inline_lines", execution="inline"),
+    tool("needing", needs=(NeedSpec(parameter="other", capability="nobody.has"),)),
+    tool("needing", "needy", needs=(NeedSpec(parameter="other", capability="x", required=True),)),
+    tool(
+        "annotated",
+        parameters=(
+            ParameterSpec(name="a", schema={"type": "integer", "x-mcp-header": "A"}),
+            ParameterSpec(name="b", schema={"type": "string", "x-mcp-header": "Region"}),
+        ),
+    ),
     tool("order", "selected", result=ResultSpec(select="items")),
     tool("echo", "typed", result=ResultSpec(type="int")),
     tool(
@@ -89,7 +104,8 @@ TOOLS = (
     tool("add", "hinted", capability="sum", hints=Hints(title="Adds", read_only=True)),
     tool("add", "dotted.name-of_a.tool"),
 )
-NAMES = tuple(one.name for one in TOOLS)
+SLOW = tuple(tool(one) for one in ("slow", "slow_ticks", "endless", "endless_ticks"))
+"""These are not called by chance."""
 
 
 def odd_agent(workers: Workers, *, locked: bool = False) -> RunningAgent:
@@ -97,9 +113,13 @@ def odd_agent(workers: Workers, *, locked: bool = False) -> RunningAgent:
 
     `locked` adds a tool that demands a token, for which every request is looked at.
     """
-    tools = (*TOOLS, tool("add", LOCKED)) if locked else TOOLS
+    tools = (*TOOLS, *SLOW, *((tool("add", LOCKED),) if locked else ()))
     spec = AgentSpec(name="odd", version="2.1.0", roots=(str(SOURCE),), tools=tools)
     loaded, diagnostics = load_agent(spec, Loader(ImportPolicy(spec.roots)))
     assert loaded is not None, diagnostics
     parts = replace(parts_of(loaded), tokens={LOCKED: TOKEN} if locked else {})
-    return RunningAgent(plan_of(loaded), "odd-1", parts, {}, workers)
+    edges = {
+        (name, "other"): Edge(binding(required=required), None, dump, SystemClock())
+        for name, required in (("needing", False), ("needy", True))
+    }
+    return RunningAgent(plan_of(loaded), "odd-1", parts, edges, workers)

@@ -10,7 +10,7 @@ from typing import Any
 from tests.differential import requests as made
 from tests.differential.requests import HANDSHAKES, META, MODERN, Draft, modern, older
 from tests.differential.src.odd_tools import FAILURES, RESULTS
-from tests.differential.text import STYLES
+from tests.differential.text import STYLES, Literally
 from tests.differential.wire import Request
 
 ADD = {"a": 1, "b": 2}
@@ -18,8 +18,9 @@ ADD = {"a": 1, "b": 2}
 
 def each() -> Iterator[Request]:
     """Return the requests."""
-    for draft in (*results(), *failures(), *envelopes(), *headers(), *bodies(), *ways()):
-        yield draft.request()
+    for kind in (results, failures, envelopes, headers, bodies, depths, parameters, ways):
+        for draft in kind():
+            yield draft.request()
 
 
 def both(tool: str, arguments: Any, number: Any = 1) -> tuple[Draft, Draft]:
@@ -28,7 +29,7 @@ def both(tool: str, arguments: Any, number: Any = 1) -> tuple[Draft, Draft]:
 
 def results() -> Iterator[Draft]:
     for kind in RESULTS:
-        for tool in ("result", "result_of_a_thread", "objects"):
+        for tool in ("result", "result_of_a_thread", "objects", "inline"):
             yield from both(tool, {"kind": kind})
         for draft in both("chunks", {"kinds": ["one", kind, "none"]}):
             yield draft
@@ -101,6 +102,32 @@ def bodies() -> Iterator[Draft]:
         for draft in both("echo", {"value": {"é🎉": [1, 2.0, "\u2028", {}, []]}}):
             draft.style = style
             yield draft
+
+
+def depths() -> Iterator[Draft]:
+    # Where exactly it is too deep depends on the stack.
+    for depth in (20, 64, 100, 190, 198, 199, 200, 201, 250, 400, 800, 1_200, 3_000):
+        for inside in ("[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth):
+            for tool in ("echo", "add"):
+                yield from both(tool, {"value": Literally(inside)})
+
+
+def parameters() -> Iterator[Draft]:
+    for a, b, region in (
+        ("1", b"1", b"x"),
+        ("1", b"2", b"x"),
+        ("1", b"1.0", b"x"),
+        ("1.0", b"1", b"x"),
+    ):
+        for draft in both("annotated", {"a": Literally(a), "b": "x"}):
+            yield draft
+        for draft in both("annotated", {"a": Literally(a), "b": "x"}):
+            draft.headers += [(b"mcp-param-a", b), (b"mcp-param-region", region)]
+            yield draft
+    for tool in ("needing", "needy", "inline_lines"):
+        yield from both(tool, {})
+        yield from both(tool, {"other": 1})
+        yield from both(tool, {"text": "a\nb"})
 
 
 def ways() -> Iterator[Draft]:

@@ -36,16 +36,16 @@ def apps() -> Generator[Apps, None, None]:
         yield made
 
 
-def differences(apps: Apps, requests: list[Request]) -> list[str]:
+def assert_alike(apps: Apps, requests: list[Request]) -> None:
     found = [f"{text}\n\n{one}" for one in requests if (text := apps.difference(one))]
-    return [f"{len(found)} differences", *found[:SHOWN]] if found else []
+    assert not found, "\n\n---\n".join([f"{len(found)} differences", *found[:SHOWN]])
 
 
 @pytest.mark.timeout(120)
 def test_every_odd_request_is_answered_alike(apps: Apps) -> None:
     requests = list(each())
     assert len(requests) > 3_000
-    assert not differences(apps, requests)
+    assert_alike(apps, requests)
 
 
 @pytest.mark.timeout(240)
@@ -191,7 +191,7 @@ def test_tokens_are_demanded_alike() -> None:
             twice = one.body.replace(b'"name"', b'"name":"add","name"')
             requests.append(replace(one, chunks=(twice,)))
     with two_apps(locked=True) as apps:
-        assert not differences(apps, requests)
+        assert_alike(apps, requests)
         statuses = [apps.both(request)[0].status for request in requests[:3]]
         assert statuses == [401, 200, 200]
 
@@ -206,7 +206,7 @@ REGRESSIONS: dict[str, Draft] = {
 
 @pytest.mark.parametrize("draft", REGRESSIONS.values(), ids=REGRESSIONS)
 def test_what_was_different_once(apps: Apps, draft: Draft) -> None:
-    assert not differences(apps, [draft.request()])
+    assert_alike(apps, [draft.request()])
 
 
 def test_a_length_that_is_too_large_is_believed(apps: Apps) -> None:

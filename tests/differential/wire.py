@@ -53,7 +53,9 @@ class Answer:
 class Exchange:
     """One request on its way through an application, and the answer as it comes."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, leaves_after: int = 0) -> None:
+        """`leaves_after` is how many messages of the answer the client takes before it leaves."""
+        self._leaves_after = leaves_after
         self.scope = scope_of(request)
         self._pending = list(request.chunks)
         self._gone = asyncio.get_running_loop().create_future()
@@ -70,14 +72,21 @@ class Exchange:
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
+        self._leaves_after -= 1
+        if self._leaves_after == 0:
+            self.leave()
         if message["type"] == "http.response.start":
             self._start = self._start or message
         else:
             self._body.append(message.get("body", b""))
             if not message.get("more_body", False):
                 self._ended = True
-                if not self._gone.done():
-                    self._gone.set_result(None)
+                self.leave()
+
+    def leave(self) -> None:
+        """Go away, as a client that waits no longer."""
+        if not self._gone.done():
+            self._gone.set_result(None)
 
     def answer(self) -> Answer:
         if not self.failure and not self._ended:

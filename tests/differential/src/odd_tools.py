@@ -12,6 +12,7 @@ import datetime
 import decimal
 import enum
 import fractions
+import itertools
 import pathlib
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,8 +20,10 @@ from typing import Annotated, Any, Literal, NoReturn, Optional, TypedDict, Union
 
 from fastmcp import Context
 from fastmcp.exceptions import ToolError
+from fastmcp.tools.base import ToolResult
+from fastmcp.utilities.types import Image
 from mcp.shared.exceptions import MCPError
-from mcp_types import MISSING_REQUIRED_CLIENT_CAPABILITY, TextContent
+from mcp_types import MISSING_REQUIRED_CLIENT_CAPABILITY, InputRequiredResult, TextContent
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -224,6 +227,46 @@ def traced(_trace_id: str = "", value: int = 0) -> list[Any]:
     return [_trace_id, value]
 
 
+async def needing(other: Any = None) -> str:
+    return "without" if other is None else "with"
+
+
+async def annotated(a: int, b: str = "x") -> list[Any]:
+    return [a, b]
+
+
+# Taking their time
+
+ENDED: list[str] = []
+
+
+async def slow(seconds: float = 0.06) -> str:
+    await asyncio.sleep(min(seconds, 0.2))  # noqa: TID251
+    return "late"
+
+
+async def slow_ticks(n: int = 2) -> AsyncIterator[int]:
+    for i in range(min(n, 4)):
+        await asyncio.sleep(0.01)  # noqa: TID251
+        yield i
+
+
+async def endless() -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        ENDED.append("endless")
+
+
+async def endless_ticks() -> AsyncIterator[int]:
+    try:
+        for number in itertools.count():
+            yield number
+            await asyncio.sleep(0)  # noqa: TID251
+    finally:
+        ENDED.append("endless_ticks")
+
+
 # In chunks
 
 
@@ -341,6 +384,14 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "exception": lambda: ValueError("as a value"),
     "module": lambda: datetime,
     "text content": lambda: TextContent(type="text", text="content"),
+    "texts": lambda: [TextContent(type="text", text="a"), TextContent(type="text", text="b")],
+    "text content among others": lambda: [1, TextContent(type="text", text="a"), "b", None],
+    "text content inside": lambda: {"deep": [TextContent(type="text", text="a")]},
+    "image": lambda: Image(data=b"x", format="png"),
+    "tool result": lambda: ToolResult(content="text", structured_content={"a": 1.0}),
+    "failed tool result": lambda: ToolResult(content="no", is_error=True),
+    "tool result with meta": lambda: ToolResult(content=[], meta={"a": None}),
+    "input required": lambda: InputRequiredResult(request_state="state"),
     "jsonrpc": lambda: {"jsonrpc": "2.0", "id": 1, "result": {"isError": True}},
     "nulls": lambda: {"a": None, "b": [None], "c": {"d": None}},
     "meta": lambda: {"_meta": {"x": None}, "content": None, "isError": True},

@@ -1,0 +1,139 @@
+"""What takes time: tools that wait, clients that leave, and deadlines; answered alike again."""
+
+import asyncio
+import sys
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from starlette.types import ASGIApp
+
+from meshd.clock import SystemClock
+from tests.differential.apps import Apps, two_apps
+from tests.differential.requests import Draft, modern, older
+from tests.differential.wire import Exchange, Request
+
+PATIENCE_SECONDS = 3
+
+
+@pytest.fixture(scope="module")
+def apps() -> Generator[Apps, None, None]:
+    with two_apps() as made:
+        yield made
+
+
+def drafts(tool: str, arguments: dict[str, Any], token: int | None = None) -> list[Draft]:
+    made = [modern(tool, arguments), older(tool, arguments, 1, "2025-11-25")]
+    for draft in made:
+        if token is not None:
+            draft.meta["progressToken"] = token
+    return made
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("token", [None, 1])
+@pytest.mark.parametrize(
+    ("tool", "arguments"), [("slow", {}), ("slow", {"seconds": 0}), ("slow_ticks", {"n": 2})]
+)
+def test_a_tool_that_waits(
+    apps: Apps, tool: str, arguments: dict[str, Any], token: int | None
+) -> None:
+    for draft in drafts(tool, arguments, token):
+        lane, _ = apps.both(draft.request())
+        assert not lane.by_starlette
+        assert not apps.difference(draft.request())
+
+
+DEADLINES = (b"0", b"0.0", b"0.000000001", b"0.02", b"nope", b"-1", b"1e3", b"", b"5, 0.02", b"5")
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("name", [b"meshd-timeout", b"x-mesh-timeout"])
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("add", {"a": 1, "b": 2}),
+        ("add", {"a": "x"}),
+        ("add_in_a_thread", {"a": 1}),
+        ("inline", {"kind": "one"}),
+        ("ticks", {"n": 2}),
+        ("lines", {"text": "a\nb"}),
+        ("raises", {"kind": "tool"}),
+    ],
+)
+def test_a_deadline(apps: Apps, tool: str, arguments: dict[str, Any], name: bytes) -> None:
+    for draft in drafts(tool, arguments):
+        for said in DEADLINES:
+            request = draft.request().with_header(name, said)
+            assert apps.difference(request) == "", said
+
+
+@pytest.mark.parametrize("said", [b"0", b"0.01", b"5", b"nope"])
+@pytest.mark.parametrize(
+    ("tool", "arguments"), [("slow", {"seconds": 0.03}), ("slow_ticks", {"n": 3})]
+)
+def test_a_deadline_of_a_tool_that_waits(
+    apps: Apps, tool: str, arguments: dict[str, Any], said: bytes
+) -> None:
+    for draft in drafts(tool, arguments):
+        assert not apps.difference(draft.request().with_header(b"meshd-timeout", said))
+
+
+@pytest.mark.parametrize("token", [None, 1])
+def test_a_call_that_is_never_done_ends_with_its_deadline(apps: Apps, token: int | None) -> None:
+    for draft in drafts("endless", {}, token):
+        request = draft.request().with_header(b"meshd-timeout", b"0.03")
+        lane, _ = apps.both(request)
+        assert b"was not done in time" in lane.body
+        assert not apps.difference(request)
+
+
+async def left(app: ASGIApp, request: Request, leaves_after: int) -> tuple[list[str], bool]:
+    """Leave an application in the middle; return which tools ended by it, and whether it did."""
+    ended: list[str] = sys.modules["odd_tools"].ENDED
+    ended.clear()
+    exchange = Exchange(request, leaves_after)
+    asking = asyncio.ensure_future(app(exchange.scope, exchange.receive, exchange.send))
+    if leaves_after == 0:
+        await SystemClock().sleep(0.1)
+        exchange.leave()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await asking
+        while not ended:
+            await SystemClock().sleep(0.01)
+    return list(ended), exchange.answer().failure == ""
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    ("tool", "token", "leaves_after"),
+    [("endless", None, 0), ("endless", 1, 0), ("endless_ticks", None, 0), ("endless_ticks", 1, 5)],
+)
+def test_a_client_that_leaves_ends_its_call(
+    apps: Apps, tool: str, token: int | None, leaves_after: int
+) -> None:
+    for draft in drafts(tool, {}, token):
+        for app in (apps.lane, apps.plain):
+            ended, answered = apps.run(left(app, draft.request(), leaves_after))
+            assert (ended, answered) == ([tool], False)
+
+
+@pytest.mark.timeout(30)
+def test_many_at_a_time_are_not_mixed_up(apps: Apps) -> None:
+    requests = [
+        draft.request()
+        for number in range(30)
+        for draft in (
+            modern("slow", {"seconds": 0.01 * (number % 3)}, number),
+            modern("add_in_a_thread", {"a": number}, f"{number}"),
+            older("ticks", {"n": number % 5}, number),
+        )
+    ]
+
+    async def together(app: ASGIApp) -> list[Any]:
+        exchanges = [Exchange(request) for request in requests]
+        await asyncio.gather(*(app(one.scope, one.receive, one.send) for one in exchanges))
+        return [one.answer() for one in exchanges]
+
+    lane, plain = apps.run(together(apps.lane)), apps.run(together(apps.plain))
+    assert [one.body for one in lane] == [one.body for one in plain]
