@@ -193,7 +193,7 @@ async def test_other_scopes_are_not_its_business() -> None:
         async def send(message: Any) -> None:
             sent.append(message["type"])
 
-        websocket = {**newer().scope(), "type": "websocket", "subprotocols": []}
+        websocket: dict[str, Any] = {**newer().scope(), "type": "websocket", "subprotocols": []}
         await apps.laned(websocket, receive, send)
     assert sent == ["websocket.close"]
 
