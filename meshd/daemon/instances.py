@@ -6,7 +6,6 @@ The one way to serve an agent, for a process of the daemon, for `meshd agent run
 
 import asyncio
 import contextlib
-import gc
 import random
 import socket
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 from meshd.callables.failures import summary, users_traceback
 from meshd.clock import Clock
+from meshd.daemon.garbage import tune_garbage_collection
 from meshd.daemon.messages import EdgeView, Post, Registered, Report, Wired, Withdrawn
 from meshd.daemon.prepare import Loading
 from meshd.daemon.stages import Stages
@@ -106,7 +106,7 @@ class Instances:
                             edge.wire(())
             for agent in self._agents.values():
                 agent.serving.ready = True
-            tune_garbage_collection()
+            tune_garbage_collection(GC_THRESHOLDS)
             yield
 
     async def drain(self, reason: str = "", linger_seconds: float = 0.0) -> None:
@@ -222,15 +222,3 @@ def _listen_problem(post: Post, error: OSError) -> Diagnostic:
         span=agent.at("port" if agent.port else "host"),
         hint="choose another `http.port`, or 0 for any free one",
     )
-
-
-def tune_garbage_collection() -> None:
-    """Collect what loading left, then keep the collector from looking at what lives for ever.
-
-    Without it a full collection over FastMCP's import takes some 50 ms, which shows as the slowest
-    calls.
-    """
-    gc.enable()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)

@@ -27,6 +27,7 @@ from meshd.daemon.channel import (
     receive_sockets,
     send_report,
 )
+from meshd.daemon.garbage import tune_garbage_collection
 from meshd.daemon.instances import Instances
 from meshd.daemon.linux import die_with, kill_descendants
 from meshd.daemon.messages import (
@@ -41,7 +42,7 @@ from meshd.daemon.messages import (
     Serve,
 )
 from meshd.daemon.prepare import Loading, load
-from meshd.daemon.registry import open_store, serving_registry
+from meshd.daemon.registry import GC_THRESHOLDS, open_store, serving_registry
 from meshd.diagnostics.model import has_errors
 from meshd.errors import InvalidInput
 from meshd.settings import enter_environment
@@ -84,6 +85,7 @@ def _do_job(channel: socket.socket, daemon: int) -> int:
         stream=sys.stderr, level=logging.INFO if job.verbose else logging.WARNING, format=LOG_FORMAT
     )
     if isinstance(job, RegistryJob):
+        tune_garbage_collection(GC_THRESHOLDS)
         return uvloop.run(_serve_registry(job, channel, sockets[0], daemon))
     return _serve_instances(job, channel, sockets, daemon)
 

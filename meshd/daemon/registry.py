@@ -22,6 +22,8 @@ from meshd.runtime.http import serving
 from meshd.runtime.request_headers import strict_headers
 
 GRACE_SECONDS = 2.0
+GC_THRESHOLDS = (50_000, 10, 50)
+"""What registrations are made of lives for long, and has no cycles."""
 _SQLITE = "sqlite:///"
 
 
