@@ -25,6 +25,8 @@ class Load:
     took: list[float] = field(default_factory=list[float])
     statuses: Counter[int] = field(default_factory=Counter[int])
     bytes_received: int = 0
+    cpu_seconds: float = 0.0
+    """What the server's process used meanwhile; a busy machine changes it less than the rate."""
 
     @property
     def rate(self) -> float:
@@ -124,6 +126,20 @@ def shown(name: str, loads: Sequence[Load]) -> str:
     rate = statistics.median(load.rate for load in loads)
     last = loads[-1]
     return (
-        f"{name:36} {rate:10,.0f}/s   p50 {last.milliseconds(0.5):7.2f} ms"
-        f"   p99 {last.milliseconds(0.99):7.2f} ms   {dict(last.statuses)}"
+        f"{name:38} {rate:8,.0f}/s   p50 {last.milliseconds(0.5):6.2f} ms"
+        f"   p99 {last.milliseconds(0.99):6.2f} ms   CPU {cpu(loads) * 1000:6.3f} ms"
+        f"   {dict(last.statuses)}"
     )
+
+
+def cpu(loads: Sequence[Load]) -> float:
+    """Return the median of the seconds that the server used for one answer."""
+    return statistics.median(load.cpu_seconds / len(load.took) for load in loads)
+
+
+def ratios(name: str, ours: Sequence[Load], theirs: Sequence[Load], goal: str) -> str:
+    """Return one line: how many times as fast, by rate and by the server's CPU time."""
+    rate = statistics.median(each.rate for each in ours)
+    peer = statistics.median(each.rate for each in theirs)
+    by_cpu = cpu(theirs) / cpu(ours)
+    return f"{name}: {rate / peer:.2f} x by rate, {by_cpu:.2f} x by CPU time (goal: {goal})"

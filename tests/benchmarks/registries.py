@@ -5,15 +5,19 @@ Run as a script it does nothing.
 
 import contextlib
 import os
-from collections.abc import Generator
+import socket
+from collections.abc import Coroutine, Generator
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import orjson
 import uvicorn
 import uvloop
 from starlette.types import Receive, Scope, Send
 
-from tests.benchmarks.raw_load import request
+from tests.benchmarks.measured import cpu_seconds
+from tests.benchmarks.raw_load import Load, request
 from tests.e2e.registries import RegistryProcess, running_go_registry, running_registry
 
 SERVER_CORE = 0
@@ -29,6 +33,14 @@ _TOOL = {
     },
     "kwargs": {"timeout": 20, "retry_count": 2},
 }
+
+
+def measured(process: int, work: Coroutine[Any, Any, Load]) -> Load:
+    """Do the work, and note what the server's process used for it."""
+    before = cpu_seconds([process])
+    load = uvloop.run(work)
+    load.cpu_seconds = cpu_seconds([process]) - before
+    return load
 
 
 @contextlib.contextmanager
@@ -115,11 +127,32 @@ async def _bare(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": answer})
 
 
-def serve_echo(descriptor: int) -> None:
-    """Serve the bare echo for ever on a socket."""
+def _serve_bare(listener: socket.socket) -> None:
     config = uvicorn.Config(
-        _bare, http="httptools", ws="none", lifespan="off", log_level="error", access_log=False
+        _bare,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
     )
-    import socket
+    uvloop.run(uvicorn.Server(config).serve([listener]))
 
-    uvloop.run(uvicorn.Server(config).serve([socket.socket(fileno=descriptor)]))
+
+@contextlib.contextmanager
+def bare_echo() -> Generator[tuple[int, int]]:
+    """Serve it while the block runs; yield its port and its process."""
+    # Named as TCP, or each answer waits for a delayed acknowledgement.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(2048)
+        with on_server_core():
+            server = get_context("fork").Process(target=_serve_bare, args=(listener,))
+            server.start()
+        try:
+            yield int(listener.getsockname()[1]), int(server.pid or 0)
+        finally:
+            server.kill()
+            server.join()
