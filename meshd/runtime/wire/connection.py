@@ -39,6 +39,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._exchange: Exchange | None = None
         self._sent = 0
+        self._was_refused = False
         self._answered = False
         self._overhead = 0
         self._is_complete = False
@@ -56,6 +57,7 @@ class Connection(asyncio.Protocol):
         self._answered = self._is_complete = self._surplus = self._until_end = False
         self._overhead = 0
         self._transport.write(request)
+        self._was_refused = self._transport.is_closing()
         return exchange
 
     def is_alive(self) -> bool:
@@ -206,7 +208,8 @@ class Connection(asyncio.Protocol):
             if self._until_end and error is None:
                 return None
             return Broken(f"it ended within the answer{_because(error)}")
-        if isinstance(error, BrokenPipeError) and self._sent <= SURELY_ONE_WRITE_BYTES:
+        is_unwritten = self._was_refused or isinstance(error, BrokenPipeError)
+        if is_unwritten and self._sent <= SURELY_ONE_WRITE_BYTES:
             # Only writing fails so, and so little is written at once or not at all.
             return NotSent("it was closed before the request was written")
         return Broken(f"it was closed without an answer{_because(error)}")

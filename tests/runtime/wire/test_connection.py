@@ -18,10 +18,14 @@ class FakeTransport(asyncio.Transport):
     def __init__(self, own: socket.socket) -> None:
         super().__init__({"socket": own})
         self.written = b""
+        self.refuses = False
         self.is_aborted = False
 
     def write(self, data: Any) -> None:
-        self.written += data
+        if self.refuses:
+            self.abort()
+        else:
+            self.written += data
 
     def get_write_buffer_size(self) -> int:
         return 0
@@ -36,32 +40,33 @@ class FakeTransport(asyncio.Transport):
 @contextlib.asynccontextmanager
 async def connected(
     freed: list[Connection] | None = None,
-) -> AsyncGenerator[tuple[Connection, socket.socket]]:
+) -> AsyncGenerator[tuple[Connection, socket.socket, FakeTransport]]:
     own, other = socket.socketpair()
     with own, other:
         loop = asyncio.get_running_loop()
         connection = Connection(
             loop, (lambda _: None) if freed is None else freed.append, lambda _: None
         )
-        connection.connection_made(FakeTransport(own))
-        yield connection, other
+        transport = FakeTransport(own)
+        connection.connection_made(transport)
+        yield connection, other, transport
 
 
 async def test_an_idle_connection_knows_of_its_end_before_the_loop_does() -> None:
-    async with connected() as (connection, other):
+    async with connected() as (connection, other, _):
         assert connection.is_alive()
         other.close()
         assert not connection.is_alive()
 
 
 async def test_an_idle_connection_knows_that_something_came_unasked() -> None:
-    async with connected() as (connection, other):
+    async with connected() as (connection, other, _):
         other.send(b"HTTP/1.1 200 OK\r\n")
         assert not connection.is_alive()
 
 
 async def test_a_connection_that_is_being_closed_is_not_alive() -> None:
-    async with connected() as (connection, _):
+    async with connected() as (connection, _, _):
         connection.abort()
         assert not connection.is_alive()
 
@@ -78,15 +83,31 @@ async def test_a_connection_that_is_being_closed_is_not_alive() -> None:
 async def test_whether_a_request_may_have_left(
     error: Exception | None, size: int, kind: type[WireFailure]
 ) -> None:
-    async with connected() as (connection, _):
+    async with connected() as (connection, _, _):
         exchange = connection.ask(b"a" * size, 1)
         connection.connection_lost(error)
         with pytest.raises(kind):
             await exchange.arrive()
 
 
+@pytest.mark.parametrize("size", [1, SURELY_ONE_WRITE_BYTES + 1])
+async def test_a_write_that_the_system_refuses_at_once_left_nothing(size: int) -> None:
+    async with connected() as (connection, _, transport):
+        transport.refuses = True
+        exchange = connection.ask(b"a" * size, 1)
+        connection.connection_lost(ConnectionResetError())
+        with pytest.raises(NotSent if size == 1 else Broken):
+            await exchange.arrive()
+
+
+async def test_what_comes_unasked_ends_the_connection() -> None:
+    async with connected() as (connection, _, transport):
+        connection.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        assert transport.is_aborted
+
+
 async def test_a_failed_write_after_the_answer_began_is_not_taken_for_an_unsent_request() -> None:
-    async with connected() as (connection, _):
+    async with connected() as (connection, _, _):
         exchange = connection.ask(b"a", 1)
         connection.data_received(b"HTTP/1.1 200 OK\r\n")
         connection.connection_lost(BrokenPipeError())
@@ -96,7 +117,7 @@ async def test_a_failed_write_after_the_answer_began_is_not_taken_for_an_unsent_
 
 async def test_cancelling_what_is_answered_leaves_the_connection_to_others() -> None:
     freed: list[Connection] = []
-    async with connected(freed) as (connection, _):
+    async with connected(freed) as (connection, _, _):
         exchange = connection.ask(b"a", 1)
         arriving = asyncio.ensure_future(exchange.arrive())
         await asyncio.wait([arriving], timeout=0)

@@ -12,6 +12,7 @@ from meshd.clock import SystemClock
 from meshd.runtime.wire import exchange as exchange_module
 from meshd.runtime.wire import pool as pool_module
 from meshd.runtime.wire.address import address_of
+from meshd.runtime.wire.connection import Connection
 from meshd.runtime.wire.exchange import Exchange
 from meshd.runtime.wire.failures import Broken, NotSent, TooLarge
 from meshd.runtime.wire.pool import Pool
@@ -386,6 +387,68 @@ async def test_a_connection_that_comes_for_one_who_gave_up_goes_to_the_next(
         done = await asyncio.gather(first, gone, last, return_exceptions=True)
         assert [type(each) for each in done] == [Exchange, asyncio.CancelledError, Exchange]
     assert server.count == 1
+
+
+async def test_leave_to_open_a_connection_goes_from_one_who_gave_up_to_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_module, "CONNECTIONS_PER_SERVER", 1)
+    gone: asyncio.Future[Exchange] | None = None
+
+    class Cancelling(Pool):
+        def _on_lost(self, connection: Connection) -> None:
+            super()._on_lost(connection)
+            if gone is not None:
+                gone.cancel()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer(b"%d" % peer.number, b"Connection: close\r\n")
+
+    async with peers(script) as server:
+        pool = Cancelling()
+        first = asyncio.ensure_future(ask(pool, server.url))
+        await asyncio.wait([first], timeout=0)
+        gone, last = (asyncio.ensure_future(ask(pool, server.url)) for _ in range(2))
+        done = await asyncio.gather(first, gone, last, return_exceptions=True)
+        await pool.close()
+    assert [type(each) for each in done] == [Exchange, asyncio.CancelledError, Exchange]
+    assert server.count == 2
+
+
+async def test_a_request_that_a_kept_connection_did_not_take_is_sent_over_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Dying(Connection):
+        uses = 0
+
+        def ask(self, request: bytes, max_bytes: int) -> Exchange:
+            self.uses += 1
+            if self.uses == 1:
+                return super().ask(request, max_bytes)
+            self.abort()
+            exchange = Exchange(self, max_bytes)
+            exchange.end(NotSent("closed"))
+            return exchange
+
+    monkeypatch.setattr(pool_module, "Connection", Dying)
+    async with peers(echo) as server, pools() as pool:
+        assert [(await ask(pool, server.url, body)).body for body in (b"1", b"2")] == [b"1", b"2"]
+    assert server.count == 2
+
+
+async def test_idle_connections_age_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "IDLE_SECONDS", 0.05)
+    async with peers(echo) as server, pools() as pool:
+        await asyncio.gather(ask(pool, server.url), ask(pool, server.url))
+        counts: list[int] = []
+        while pool.connection_count:
+            await SystemClock().sleep(0.01)
+            counts.append(pool.connection_count)
+            if len(counts) == 3 and counts[-1]:
+                await ask(pool, server.url)
+    assert counts == sorted(counts, reverse=True)
+    assert {2, 1, 0} >= set(counts)
 
 
 async def test_two_may_close_at_once() -> None:
