@@ -27,6 +27,7 @@ from meshd.domain.spec import (
     ToolSpec,
 )
 from meshd.errors import (
+    ArgumentsRejected,
     CallError,
     DaemonError,
     InvalidInput,
@@ -72,7 +73,7 @@ async def test_errors_of_tools_reach_the_client(tmp_path: Path) -> None:
             await mesh.call("weather-1", "forecast", city="Nowhere")
         with pytest.raises(ToolFailed, match=r"`weather.forecast` failed: LookupError"):
             await mesh.call("planner-1", "plan", city="Nowhere")
-        with pytest.raises(ToolFailed, match=r"`town` is not a parameter"):
+        with pytest.raises(ArgumentsRejected, match=r"`town` is not a parameter"):
             await mesh.call("weather-1", "forecast", town="Oslo")
         with pytest.raises(CallError, match="forecats"):
             await mesh.call("weather-1", "forecats", city="Oslo")
@@ -91,7 +92,7 @@ async def test_a_required_need_without_provider_is_answered_with_the_reason(
 ) -> None:
     async with running(tmp_path, meshes.planner(), allow_unresolved=True) as mesh:
         with pytest.raises(
-            ToolFailed, match=r"needs `weather.forecast`, which nothing in the mesh provides"
+            Unavailable, match=r"needs `weather.forecast`, which nothing in the mesh provides"
         ):
             await mesh.call("planner-1", "plan", city="Oslo")
 
