@@ -27,6 +27,7 @@ from meshd.runtime.journey import Journey
 from meshd.runtime.routes import EdgeCounters, LineState, Routes, TokenFor, any_chance, no_token
 from meshd.runtime.upstreams import Upstream
 
+LARGE = 2**63
 ToJson = Callable[[Any, str], JsonValue]
 """Returns a value as JSON values, or raises `ResultRejected`; the text is the value's name."""
 
@@ -216,7 +217,20 @@ class Edge:
     def _sendable(self, arguments: Mapping[str, Any], provider: str) -> dict[str, JsonValue]:
         """Return the arguments as JSON values of their own, which the consumer cannot change."""
         try:
-            return {name: self._to_json(value, name) for name, value in arguments.items()}
+            return {
+                name: value if is_plain(value) else self._to_json(value, name)
+                for name, value in arguments.items()
+            }
         except ResultRejected as error:
             message = f"arguments for `{provider}` cannot be sent: {error}"
             raise ArgumentsRejected(message, provider=provider) from None
+
+
+def is_plain(value: Any) -> bool:
+    """Say whether a value is JSON beyond doubt, so that nothing has to be made of it."""
+    kind = type(value)
+    if kind is str:
+        return value.isascii()
+    if kind is int:
+        return -LARGE < value < LARGE
+    return kind is bool or value is None
