@@ -28,6 +28,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import (
     MISSING_REQUIRED_CLIENT_CAPABILITY,
     InputRequiredResult,
+    ProgressNotification,
+    ProgressNotificationParams,
     TextContent,
     ToolAnnotations,
 )
@@ -49,6 +51,9 @@ WRAPPED = {"fastmcp": {"wrap_result": True}}
 
 
 CHUNKS_META = "meshd.dev/chunks"
+"""Under this name a request's `_meta` says in which form its caller wants chunks."""
+CHUNK_META = "meshd.dev/chunk"
+"""Under this name a notification's `_meta` says in which form its chunk is."""
 ERROR_META = "meshd.dev/error"
 """Under this name an error's `_meta` says which kind it is of, for callers that are meshd too."""
 
@@ -371,7 +376,18 @@ def progress_reporter(meta: Mapping[str, Any]) -> OnChunk:
     async def report(number: int, chunk: JsonValue) -> None:
         await context.report_progress(progress=number, message=chunk_text(chunk, meta))
 
-    return report
+    async def report_json(number: int, chunk: JsonValue) -> None:
+        params = ProgressNotificationParams(
+            progress_token=meta["progressToken"],
+            progress=number,
+            message=chunk_text(chunk, meta),
+            _meta={CHUNK_META: "json"},
+        )
+        await context.session.send_notification(
+            ProgressNotification(params=params), context.request_id
+        )
+
+    return report_json if wants_json(meta) else report
 
 
 def chunk_text(chunk: JsonValue, meta: Mapping[str, Any]) -> str:
@@ -379,9 +395,14 @@ def chunk_text(chunk: JsonValue, meta: Mapping[str, Any]) -> str:
 
     A caller that is meshd asks for JSON always, so that `"123"` stays a text.
     """
-    if isinstance(chunk, str) and meta.get(CHUNKS_META) != "json":
+    if isinstance(chunk, str) and not wants_json(meta):
         return chunk
     return json_text(chunk)
+
+
+def wants_json(meta: Mapping[str, Any]) -> bool:
+    """Say whether a request asks for chunks as JSON; then each is marked as such."""
+    return meta.get(CHUNKS_META) == "json"
 
 
 def request_meta() -> Mapping[str, Any]:

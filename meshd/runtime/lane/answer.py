@@ -14,6 +14,8 @@ from meshd.domain.spec import JsonValue
 
 SERVER_INFO = "io.modelcontextprotocol/serverInfo"
 CANNOT_WRITE = (orjson.JSONEncodeError, RecursionError)
+JSON_CHUNK = b'"_meta":{"meshd.dev/chunk":"json"},'
+"""By which a notification says that its message is JSON, to a caller that wants it so."""
 
 _STRICT = (
     orjson.OPT_PASSTHROUGH_DATACLASS
@@ -92,15 +94,18 @@ def number_bytes(number: int | str) -> bytes:
     return b"%d" % number if type(number) is int else orjson.dumps(number)
 
 
-def progress_event(token: int | str, progress: int, message: str) -> bytes:
-    """Return the event that tells of a chunk."""
+def progress_event(
+    token: int | str, progress: int, message: str, *, is_json: bool = False
+) -> bytes:
+    """Return the event that tells of a chunk, and whether its message is JSON."""
     try:
         text = orjson.dumps(message)
     except orjson.JSONEncodeError:
         text = json.dumps(message).encode()
     return event(
-        b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,'
-        b'"progress":%d.0,"message":%s}}' % (number_bytes(token), progress, text)
+        b'{"jsonrpc":"2.0","method":"notifications/progress","params":{%s"progressToken":%s,'
+        b'"progress":%d.0,"message":%s}}'
+        % (JSON_CHUNK if is_json else b"", number_bytes(token), progress, text)
     )
 
 

@@ -12,7 +12,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from meshd.domain.spec import JsonValue
 from meshd.errors import CallError
-from meshd.runtime.components import chunk_text, error_answer, settled, timed_out
+from meshd.runtime.components import (
+    chunk_text,
+    error_answer,
+    settled,
+    timed_out,
+    wants_json,
+)
 from meshd.runtime.context import current_call
 from meshd.runtime.front import Entrance, body_of, received_until, refuse, replaying
 from meshd.runtime.inbound import traced
@@ -180,9 +186,11 @@ class Wire:
 
 def progress_of(token: int | str, meta: Mapping[str, Any], exchange: Exchange) -> OnChunk:
     """Return a function that sends chunks as progress."""
+    is_json = wants_json(meta)
 
     async def on_chunk(number: int, chunk: JsonValue) -> None:
-        await exchange.send_event(progress_event(token, number, chunk_text(chunk, meta)))
+        text = chunk_text(chunk, meta)
+        await exchange.send_event(progress_event(token, number, text, is_json=is_json))
 
     return on_chunk
 

@@ -238,6 +238,8 @@ async def test_chunks_are_sent_as_fastmcp_sends_them(
             if meta
             else ["1", "two", "3", "null", '{"four":[]}']
         )
+        marks = [event["params"].get("_meta") for event in laned.events[:-1]]
+        assert marks == [{"meshd.dev/chunk": "json"} if meta else None] * 5
         assert laned.headers == plain.headers
         assert repr(laned.events) == repr(plain.events)
 
