@@ -21,6 +21,7 @@ from meshd.errors import (
 )
 from meshd.plan.model import Binding
 from meshd.runtime.balance import Chance
+from meshd.runtime.chunks import Chunks
 from meshd.runtime.context import current_call
 from meshd.runtime.counts import CANCELLED, OK
 from meshd.runtime.journey import Journey
@@ -73,6 +74,7 @@ class Edge:
         self._settle_seconds = settle_seconds
         self._settles_by: float | None = None
         self._wiring = asyncio.Event()
+        self._streams: set[AsyncGenerator[Any, None]] = set()
 
     @property
     def upstreams(self) -> tuple[Upstream, ...]:
@@ -164,13 +166,14 @@ class Edge:
         counters.end(began)
         return value
 
-    async def stream(self, arguments: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
-        """Call an upstream and yield its chunks as they are made, each of the expected type.
+    def stream(self, arguments: Mapping[str, Any]) -> Chunks:
+        """Return the chunks of an upstream as they are made, each of the expected type.
 
-        Raises:
-            CallError: see `call`; chunks that came before it were good.
-
+        Taking them raises what `call` raises; chunks that came before it were good.
         """
+        return Chunks(self._stream(arguments), self._streams)
+
+    async def _stream(self, arguments: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
         if not self.settled:
             await self.settle()
         journey = self._journey()
@@ -226,11 +229,10 @@ class Edge:
             raise ArgumentsRejected(message, provider=provider) from None
 
 
-def is_plain(value: Any) -> bool:
+def is_plain(value: object) -> bool:
     """Say whether a value is JSON beyond doubt, so that nothing has to be made of it."""
-    kind = type(value)
-    if kind is str:
+    if type(value) is str:
         return value.isascii()
-    if kind is int:
+    if type(value) is int:
         return -LARGE < value < LARGE
-    return kind is bool or value is None
+    return type(value) is bool or value is None

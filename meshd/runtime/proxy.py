@@ -1,10 +1,11 @@
 """The objects that callables receive for their needs; calling one calls the provider."""
 
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterator, Mapping
 from typing import Any, NoReturn
 
 from meshd.errors import CallError
+from meshd.runtime.chunks import Chunks
 from meshd.runtime.edge import Edge
 from meshd.runtime.workers import Workers
 
@@ -108,7 +109,7 @@ class SyncChunks(Iterator[Any]):
 
     __slots__ = ("_chunks", "_is_over", "_workers")
 
-    def __init__(self, chunks: AsyncGenerator[Any, None], workers: Workers) -> None:
+    def __init__(self, chunks: Chunks, workers: Workers) -> None:
         self._chunks = chunks
         self._workers = workers
         self._is_over = False
@@ -120,7 +121,7 @@ class SyncChunks(Iterator[Any]):
         if self._is_over:
             raise StopIteration
         try:
-            chunk = self._wait_for(_next(self._chunks))
+            chunk = self._workers.wait_for(_next(self._chunks))
         except BaseException:
             self._is_over = True
             raise
@@ -133,17 +134,10 @@ class SyncChunks(Iterator[Any]):
         """End the call, if it is not over."""
         if not self._is_over:
             self._is_over = True
-            self._wait_for(self._chunks.aclose())
-
-    def __del__(self) -> None:
-        if not self._is_over:
-            self._workers.begin(self._chunks.aclose())
-
-    def _wait_for(self, step: Coroutine[Any, Any, Any]) -> Any:
-        return self._workers.wait_for(step)
+            self._workers.wait_for(self._chunks.aclose())
 
 
-async def _next(chunks: AsyncGenerator[Any, None]) -> Any:
+async def _next(chunks: Chunks) -> Any:
     return await anext(chunks, _END)
 
 

@@ -149,13 +149,6 @@ class Workers:
         self._loop.call_soon_threadsafe(self._start, call, done, copy_context())
         return done.result()
 
-    def begin(self, call: Coroutine[Any, Any, object]) -> None:
-        """Run a coroutine on the event loop without waiting for it; called anywhere."""
-        try:
-            self._loop.call_soon_threadsafe(self._loop.create_task, call)
-        except RuntimeError:  # the loop is closed: nothing of it runs any more
-            call.close()
-
     def _start(self, call: Coroutine[Any, Any, T], done: "Future[T]", context: Context) -> None:
         self._places.give()
         task = self._loop.create_task(call, context=context)
