@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from meshd.domain.signature import Mode
+from meshd.domain.spec import ToolSpec
 from meshd.errors import (
     CallError,
     ConnectionLost,
@@ -17,9 +19,14 @@ from meshd.errors import (
     Unauthorised,
     Unavailable,
 )
+from meshd.plan.model import AgentPlan, ToolPlan
+from meshd.runtime.agent import Parts, RunningAgent
 from meshd.runtime.answer_stream import CHUNK
 from meshd.runtime.client import McpClient
+from meshd.runtime.workers import Workers
+from tests.runtime.fakes import FakeBody
 from tests.runtime.servers import free_endpoint, plain, result_of, serving, stream
+from tests.runtime.test_agent import served
 from tests.runtime.wire.peers import Peer, peers
 
 Answer = Callable[[dict[str, Any]], web.Response]
@@ -214,3 +221,19 @@ async def test_a_connection_that_breaks_within_a_stream() -> None:
         assert await anext(found) == 1
         with pytest.raises(ConnectionLost, match="broke: it ended within the answer"):
             await anext(found)
+
+
+async def test_chunks_of_an_agent_come_back_as_they_were() -> None:
+    made: list[Any] = [1, "two", "3", None, {"four": [2**70]}, "\ud800"]
+
+    async def numbers() -> Any:
+        for chunk in made:
+            yield chunk
+
+    body = FakeBody(numbers, Mode.ASYNC_GENERATOR)
+    spec = ToolSpec(callable="m:tool", name="tool")
+    plan = AgentPlan(name="here", tools=(ToolPlan(spec=spec, signature=body.signature),))
+    agent = RunningAgent(plan, "here-1", Parts(bodies={"tool": body}), {}, Workers())
+    async with served(agent, "127.0.0.1") as [url], McpClient() as client:
+        assert [chunk async for chunk in client.stream(url, "tool", {})] == made
+        assert await client.call(url, "tool", {}) == made
