@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from meshd.domain.instance import Dependency, Instance, OfferedTool, Status
+from meshd.domain.resolve import Want
 from meshd.domain.spec import JsonValue
+from meshd.domain.tags import DEFAULT_POLICY, tag_points
 from meshd.registry.events import Event, EventType
 from meshd.registry.offer import Upstream
 from meshd.registry.offers import Offers
@@ -55,7 +57,10 @@ def registered(answer: Registered, at: datetime) -> Json:
             "incarnation": instance.incarnation,
             "interval_seconds": answer.interval_seconds,
             "upstreams": {
-                tool: [[_named(each) for each in entry.upstreams] for entry in entries]
+                tool: [
+                    [_scored(each, entry.dependency.want) for each in entry.upstreams]
+                    for entry in entries
+                ]
                 for tool, entries in answer.wiring.items()
             },
         }
@@ -91,9 +96,10 @@ def upstream_entry(upstream: Upstream) -> Json:
     return entry
 
 
-def _named(upstream: Upstream) -> Json:
-    """Return a provider as meshd's own instances learn of it: with the name of its agent."""
-    return {**upstream_entry(upstream), "agent": upstream.agent}
+def _scored(upstream: Upstream, want: Want) -> Json:
+    """Return a provider as meshd's own instances learn of it: with its agent and its score."""
+    score = tag_points(upstream.tags, want.tags, DEFAULT_POLICY)
+    return {**upstream_entry(upstream), "agent": upstream.agent, "score": score}
 
 
 def _best(entry: Resolved) -> Json:

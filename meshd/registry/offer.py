@@ -13,7 +13,10 @@ from meshd.domain.spec import JsonValue
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where a consumer sends its calls; `agent` is the key of the instance's agent."""
+    """Where a consumer sends its calls; `agent` is the key of the instance's agent.
+
+    `tags` are the tool's, from which its score for a need comes.
+    """
 
     instance: str
     agent: str
@@ -21,6 +24,7 @@ class Upstream:
     capability: str
     endpoint: str
     kwargs: Mapping[str, JsonValue] = field(hash=False)
+    tags: tuple[str, ...] = ()
 
 
 class Offer:
@@ -64,6 +68,7 @@ class Offer:
                 capability=self.tool.capability,
                 endpoint=self.instance.endpoint,
                 kwargs=self.tool.kwargs,
+                tags=self.tool.tags,
             )
         return self._upstream
 

@@ -103,20 +103,21 @@ class Membership:
         # A registry may yet know an earlier start of it, at another endpoint and with other tools.
         if local is not None and provider.tool not in local.tools:
             local = None
+        terms = provider.terms
         reach = Reach(
             is_same_agent=provider.agent == self._agent.plan.key,
             is_same_process=local is not None,
-            is_streaming=bool(provider.call.streaming),
+            is_streaming=bool(terms.call.streaming),
             scheme=urlsplit(provider.endpoint).scheme,
         )
         if local is not None and way_to(reach).is_direct:
-            return local.upstream(provider.tool, getattr(provider, "score", 0))
+            return local.upstream(provider.tool, provider.score)
         traits = Traits(
-            tier=getattr(provider, "score", 0),
-            call=provider.call,
-            idempotent=getattr(provider, "idempotent", False),
-            read_only=getattr(provider, "read_only", False),
-            auth_required=getattr(provider, "auth_required", False),
+            tier=provider.score,
+            call=terms.call,
+            idempotent=terms.idempotent,
+            read_only=terms.read_only,
+            auth_required=terms.auth_required,
         )
         return HttpUpstream(
             f"{provider.agent}.{provider.tool}",

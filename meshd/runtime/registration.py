@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
-from meshd.domain.spec import CallSettings, JsonValue, NeedSpec
+from meshd.domain.spec import JsonValue, NeedSpec
 from meshd.errors import MalformedAnswer
 from meshd.plan.model import AgentPlan, ToolPlan
+from meshd.runtime.kwargs import Terms, kwargs_of, terms_of
 
 MAX_DESCRIPTION = 256
-LONGEST_TIMEOUT_SECONDS = 1e9
-"""More than a provider can mean by the time that its consumers wait."""
 _USABLE = frozenset({"available", "healthy"})
 _TEXTS = ("agent_id", "endpoint", "function_name", "status", "agent")
 
@@ -29,7 +28,7 @@ Slot = tuple[str, str]
 class UpstreamRef:
     """A provider as the registry names it; `agent` is the key of its agent, as well as it is known.
 
-    `kwargs` are how it asks to be called.
+    `kwargs` are how it asks to be called, `score` says how well its tags match.
     """
 
     instance: str
@@ -37,16 +36,12 @@ class UpstreamRef:
     endpoint: str
     tool: str
     kwargs: Mapping[str, JsonValue]
+    score: int = 0
 
     @property
-    def call(self) -> CallSettings:
-        """The settings among the `kwargs` that meshd knows."""
-        timeout = self.kwargs.get("timeout")
-        if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-            return CallSettings()
-        # NaN is within no limits; infinity, and integers that are no float, are outside.
-        is_usable = 0 < timeout <= LONGEST_TIMEOUT_SECONDS
-        return CallSettings(timeout_seconds=timeout if is_usable else None)
+    def terms(self) -> Terms:
+        """What the `kwargs` say that meshd knows."""
+        return terms_of(self.kwargs)
 
 
 Wiring = Mapping[Slot, tuple[UpstreamRef, ...]]
@@ -147,7 +142,10 @@ def digest_of(wiring: Wiring) -> str:
     state = [
         [
             *slot,
-            [[one.instance, one.agent, one.endpoint, one.tool, one.kwargs] for one in upstreams],
+            [
+                [one.instance, one.agent, one.endpoint, one.tool, one.kwargs, one.score]
+                for one in upstreams
+            ],
         ]
         for slot, upstreams in sorted(wiring.items())
     ]
@@ -156,9 +154,6 @@ def digest_of(wiring: Wiring) -> str:
 
 def _tool(tool: ToolPlan, agent: AgentPlan) -> dict[str, Any]:
     spec, signature = tool.spec, tool.signature
-    kwargs: dict[str, JsonValue] = {}
-    if spec.call.timeout_seconds is not None:
-        kwargs["timeout"] = spec.call.timeout_seconds
     return {
         "function_name": spec.name,
         "capability": spec.capability or "",
@@ -168,7 +163,7 @@ def _tool(tool: ToolPlan, agent: AgentPlan) -> dict[str, Any]:
         "dependencies": [_dependency(need, agent) for need in spec.needs],
         "inputSchema": dict(signature.input_schema),
         **({"outputSchema": dict(signature.output_schema)} if signature.output_schema else {}),
-        "kwargs": kwargs,
+        "kwargs": kwargs_of(spec.call, spec.hints),
     }
 
 
@@ -200,6 +195,7 @@ def _upstream(entry: JsonValue) -> UpstreamRef | None:
         endpoint=texts["endpoint"].rstrip("/"),
         tool=texts["function_name"],
         kwargs=_mapping(_or(fields, "kwargs", {}), "kwargs"),
+        score=score if isinstance(score := fields.get("score"), int) else 0,
     )
 
 

@@ -246,7 +246,7 @@ def test_no_answer_raises_anything_else(body: Any) -> None:
         return
     for providers in answer.wiring.values():
         for provider in providers:
-            assert provider.call.timeout_seconds is None or provider.call.timeout_seconds > 0
+            assert provider.terms.call.timeout_seconds is None or provider.terms.call.timeout_seconds > 0
             assert provider.instance
             assert provider.tool
 
@@ -260,7 +260,7 @@ def test_no_answer_raises_anything_else(body: Any) -> None:
     ],
 )
 def test_a_timeout_is_a_number_that_a_clock_can_reach(timeout: Any, seconds: float | None) -> None:
-    assert ref("a-1", "a", timeout=timeout).call == CallSettings(timeout_seconds=seconds)
+    assert ref("a-1", "a", timeout=timeout).terms.call == CallSettings(timeout_seconds=seconds)
 
 
 def test_the_digest_sees_every_change_and_no_order_of_keys() -> None:
