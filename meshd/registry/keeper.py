@@ -20,7 +20,7 @@ STALLED_SECONDS = 2.0
 """A tick that comes this much too late was held up, and so were the heartbeats."""
 WRITE_SECONDS = 0.1
 """How long writes are collected: what a registry that is killed may forget, and a write's time."""
-REPAIR_SECONDS = 2.0
+REPAIR_SECONDS = 5.0
 """How often a store that is not open is tried again."""
 SEEN_SECONDS = 10.0
 """How often the times of the last heartbeats are written, which touch memory only."""
@@ -94,10 +94,11 @@ class Keeper:
 
     async def _load(self) -> None:
         try:
-            await self._open()
+            await self._open(set_aside=False)
         except StoreFailed as error:
             logger.warning("the registry goes on in memory: %s", error)
             self.problem = str(error)
+            self._repair_at = self.now().seconds + REPAIR_SECONDS
         self._last_tick = self.now().seconds
 
     async def _repair(self) -> None:
@@ -106,11 +107,11 @@ class Keeper:
         if now.seconds < self._repair_at:
             return
         self._repair_at = now.seconds + REPAIR_SECONDS
-        await self._open()
+        await self._open(set_aside=True)
         await self.store.rewrite(self.registry.snapshot())
 
-    async def _open(self) -> None:
-        snapshot = await self.store.load()
+    async def _open(self, *, set_aside: bool) -> None:
+        snapshot = await self.store.load(set_aside=set_aside)
         if self.store.notice:
             logger.warning("%s", self.store.notice)
         if not self._is_restored:

@@ -63,8 +63,10 @@ class SqliteFile:
         """Whether it can be written."""
         return self._connection is not None
 
-    def open(self) -> Snapshot:
+    def open(self, *, set_aside: bool) -> Snapshot:
         """Open the file, making it if it is not there, and read all of it.
+
+        A file of the registry's own that cannot be read is replaced by a new one if that is said.
 
         Raises:
             StoreFailed: it cannot be had, or is no registry's.
@@ -74,7 +76,7 @@ class SqliteFile:
         try:
             return self._opened()
         except _Unreadable as error:
-            if not _is_ours(self.path):
+            if not set_aside or not _is_ours(self.path):
                 raise self._failure(error) from None
             return self._opened_instead(error)
         except sqlite3.Error as error:

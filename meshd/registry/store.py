@@ -60,8 +60,11 @@ class Store(Protocol):
         """What somebody should know of it though it works, for /health; else empty."""
         ...
 
-    async def load(self) -> Snapshot:
-        """Open the store and return what it holds."""
+    async def load(self, *, set_aside: bool = False) -> Snapshot:
+        """Open the store and return what it holds.
+
+        What cannot be read, and was the registry's own, is set aside for good if that is said.
+        """
         ...
 
     async def rewrite(self, snapshot: Snapshot) -> None:

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from tests.e2e.mesh import meshd
+from tests.e2e.project import until
 from tests.e2e.registries import running_registry
 
 pytestmark = pytest.mark.e2e
@@ -78,6 +79,38 @@ def test_a_file_that_is_no_store_leaves_a_registry_that_says_so(tmp_path: Path) 
     assert (health["status"], health["store"]["status"]) == ("degraded", "failed")
     assert str(path) in health["store"]["reason"]
     assert path.read_text().startswith("no database")
+
+
+def test_a_store_that_was_damaged_is_set_aside_and_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "agents.db"
+    store = ("--store", f"sqlite:///{path}")
+    with running_registry(tmp_path, *store) as registry:
+        registry.post("lost-1", PROVIDER)
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"\xa5" * len(content[4096:])
+    path.write_bytes(content)
+    with running_registry(tmp_path, *store) as registry:
+        assert registry.post("a-1", CONSUMER, meshd={"interval_seconds": 60})["status"] == "success"
+        assert registry.get("/health")["status"] == "degraded"
+        until(lambda: registry.get("/health")["status"] == "healthy")
+        assert f"it is kept as `{path}.corrupt`" in registry.get("/health")["store"]["notice"]
+        assert registry.head("a-1") == 200
+    assert (tmp_path / "agents.db.corrupt").read_bytes() == content
+    with running_registry(tmp_path, *store) as registry:
+        assert [each["id"] for each in registry.get("/agents")["agents"]] == ["a-1"]
+
+
+def test_a_store_that_vanishes_is_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "registry.sqlite"
+    store = ("--store", f"sqlite:///{path}")
+    with running_registry(tmp_path, *store) as registry:
+        registry.post("a-1", PROVIDER)
+        until(lambda: path.stat().st_size > 0)
+        path.unlink()
+        registry.post("b-1", CONSUMER)
+        until(path.exists)
+    with running_registry(tmp_path, *store) as registry:
+        assert [each["id"] for each in registry.get("/agents")["agents"]] == ["a-1", "b-1"]
 
 
 def test_the_default_store_is_in_the_state_directory(tmp_path: Path) -> None:

@@ -29,8 +29,9 @@ class BrokenStore:
         self.loads = 0
         self.writes = 0
 
-    async def load(self) -> Snapshot:
+    async def load(self, *, set_aside: bool = False) -> Snapshot:
         self.loads += 1
+        self.sets_aside = set_aside
         if self.fails_to_load:
             raise StoreFailed("the disk is gone")
         self.is_open = True
@@ -155,14 +156,16 @@ async def test_a_store_that_cannot_be_read_leaves_a_registry_in_memory_until_it_
     keeper = Keeper(store, clock)
     async with keeper.running():
         register(keeper, "new-1", "a-1")
-        await clock.advance(5)
+        # What could be set aside is not, before somebody could see that it cannot be read.
+        assert (store.loads, store.sets_aside) == (1, False)
+        await clock.advance(12)
         assert keeper.problem == "the disk is gone"
         assert statuses(keeper) == {"a-1": Status.HEALTHY, "new-1": Status.HEALTHY}
-        assert store.loads == 4
+        assert (store.loads, store.sets_aside) == (3, True)
         known = keeper.registry.revision
 
         store.fails_to_load = False
-        await clock.advance(2)
+        await clock.advance(3.5)
         assert keeper.problem == ""
         assert store.held == keeper.registry.snapshot()
         # Who has registered meanwhile is better known, and what happened meanwhile came later.
@@ -186,10 +189,10 @@ async def test_a_store_that_closes_is_opened_again_and_given_all() -> None:
         assert keeper.problem == "the disk is gone"
         store.fails_to_load = False
         store.failure = StoreFailed("the disk is full")
-        await clock.advance(2)
+        await clock.advance(5)
         assert keeper.problem == "the disk is full"
         store.failure = None
-        await clock.advance(2)
+        await clock.advance(5)
         assert keeper.problem == ""
         assert store.held == keeper.registry.snapshot()
 

@@ -91,8 +91,9 @@ async def test_what_is_no_store_is_refused_and_left_alone(
     make(path)
     content = path.read_bytes() if path.is_file() else b""
     store = SqliteStore(path)
-    with pytest.raises(StoreFailed, match="cannot be used"):
-        await store.load()
+    for set_aside in (False, True):
+        with pytest.raises(StoreFailed, match="cannot be used"):
+            await store.load(set_aside=set_aside)
     await store.close()
 
     assert (path.read_bytes() if path.is_file() else b"")[:16] == content[:16]
@@ -136,7 +137,9 @@ async def test_a_file_of_its_own_that_cannot_be_read_is_set_aside(
     harmed = path.read_bytes()
     store = SqliteStore(path)
 
-    assert await store.load() == Snapshot()
+    with pytest.raises(StoreFailed, match="cannot be used"):
+        await store.load()
+    assert await store.load(set_aside=True) == Snapshot()
     aside = tmp_path / f"{name}.corrupt"
     assert store.notice.startswith(f"`{path}` could not be read: ")
     assert store.notice.endswith(f"; it is kept as `{aside}`")
@@ -185,7 +188,7 @@ async def test_a_file_that_breaks_while_it_is_open_is_closed(tmp_path: Path) -> 
         await store.write()
 
     assert not store.is_open
-    assert await store.load() == Snapshot()
+    assert await store.load(set_aside=True) == Snapshot()
     assert store.notice
     await store.close()
 

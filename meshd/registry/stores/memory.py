@@ -20,7 +20,7 @@ class MemoryStore:
         self._instances: dict[str, StoredInstance] = {}
         self._events: deque[Event] = deque(maxlen=max_events)
 
-    async def load(self) -> Snapshot:
+    async def load(self, *, set_aside: bool = False) -> Snapshot:
         """Return what was put before."""
         return Snapshot(tuple(self._instances.values()), tuple(self._events))
 

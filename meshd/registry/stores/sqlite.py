@@ -44,9 +44,9 @@ class SqliteStore:
         """What became of a file that could not be read."""
         return self._file.notice
 
-    async def load(self) -> Snapshot:
+    async def load(self, *, set_aside: bool = False) -> Snapshot:
         """Open the file, making it if it is not there, and read all of it."""
-        snapshot = await self._in_thread(self._file.open)
+        snapshot = await self._in_thread(lambda: self._file.open(set_aside=set_aside))
         self._in_file = {stored.instance.id for stored in snapshot.instances}
         self._nothing_left()
         return snapshot
