@@ -59,7 +59,12 @@ def test_an_instance_of_meshd_learns_all_upstreams_best_first() -> None:
         "incarnation": 7,
         "interval_seconds": 5.0,
         "upstreams": {
-            "do_a": [[provider("b-1", "b", agent="better"), provider("b-2", "b", agent="b")]]
+            "do_a": [
+                [
+                    provider("b-1", "b", agent="better", score=0),
+                    provider("b-2", "b", agent="b", score=0),
+                ]
+            ]
         },
     }
     assert answer["dependencies_resolved"] == {"do_a": [provider("b-1", "b")]}
@@ -69,7 +74,9 @@ def test_an_instance_of_meshd_learns_whose_instance_an_upstream_is() -> None:
     mesh = Mesh()
     mesh.post("prod--b-1", tool("b"), name="b", namespace="prod")
     answer = mesh.post("a-1", tool("a", needs("b", namespace="prod")), meshd={})
-    assert answer["meshd"]["upstreams"]["do_a"] == [[provider("prod--b-1", "b", agent="prod/b")]]
+    assert answer["meshd"]["upstreams"]["do_a"] == [
+        [provider("prod--b-1", "b", agent="prod/b", score=0)]
+    ]
 
 
 def test_a_known_agent_is_updated_and_keeps_its_time_of_birth() -> None:
@@ -357,7 +364,7 @@ def test_who_restarts_elsewhere_is_news_and_its_past_is_none() -> None:
     moved = {**provider("b-1", "b"), "endpoint": "http://10.0.0.7:9090"}
     assert mesh.post("a-1", needing)["dependencies_resolved"] == {"do_a": [moved]}
     answer = mesh.post("a-2", needing, meshd={})
-    assert answer["meshd"]["upstreams"] == {"do_a": [[{**moved, "agent": "b-1"}]]}
+    assert answer["meshd"]["upstreams"] == {"do_a": [[{**moved, "agent": "b-1", "score": 0}]]}
 
     before = mesh.listed("b-1"), mesh.record("b-1").lease, mesh.events()
     mesh.wait(1)
@@ -594,3 +601,12 @@ def test_what_an_instance_resolved_is_unavailable_when_it_is_gone() -> None:
             "status": "unavailable",
         }
     ]
+
+
+def test_an_instance_of_meshd_learns_how_well_each_upstream_matches() -> None:
+    mesh = Mesh()
+    mesh.post("b-1", tool("b", tags=["eu"]))
+    mesh.post("b-2", tool("b", tags=["eu", "fast"]))
+    answer = mesh.post("a-1", tool("a", needs("b", tags=["eu", "+fast"])), meshd={})
+    [[upstreams]] = answer["meshd"]["upstreams"].values()
+    assert [(each["agent_id"], each["score"]) for each in upstreams] == [("b-2", 15), ("b-1", 5)]
