@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from meshd.callables.arguments import Arguments
+from meshd.callables.asks import asks_server
 from meshd.callables.docstrings import read_docstring
 from meshd.callables.expected import ExpectedResult, expected_types
 from meshd.callables.inspection import EMPTY, Inspected, inspect_callable
@@ -124,6 +125,7 @@ def compile_tool(
         context_parameters=compiled.contexts,
         accepts=compiled.accepts,
         mcp_content=form.mcp_content,
+        asks_server=asks_server(target.callable),
     )
     tool = LoadedTool(target.callable, signature, compiled.arguments, form, expected)
     return tool, tuple(report.diagnostics)

@@ -38,7 +38,8 @@ class ToolSignature:
     only for a callable that answers with MCP content of its own. `injected` are the Python names
     of the parameters that receive proxies, `context_parameters` those that receive the MCP context
     of the call; `accepts` are all Python parameter names. `mcp_content` says that results are MCP
-    content and are sent as they are.
+    content and are sent as they are. `asks_server` says that its code asks the MCP server for what
+    no parameter gives it, such as the request.
     """
 
     description: str
@@ -49,3 +50,9 @@ class ToolSignature:
     context_parameters: tuple[str, ...] = ()
     accepts: tuple[str, ...] = field(default=())
     mcp_content: bool = False
+    asks_server: bool = False
+
+    @property
+    def needs_server(self) -> bool:
+        """Whether the callable works only while the MCP server itself serves the call."""
+        return bool(self.context_parameters) or self.mcp_content or self.asks_server

@@ -128,7 +128,7 @@ class AgentServer:
         }
         named = functools.partial(may_be_named, hosts)
         entrance = self._entrance
-        requests = Requests(plain, named, entrance.max_bytes, entrance.inbound.names)
+        requests = Requests(plain, named, entrance.max_bytes, entrance.heard)
         info = self._server._mcp_server.server_info_stamp  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         return Lane(requests, app, self._entrance, info)
 
@@ -140,7 +140,7 @@ class AgentServer:
     def caller(self, tool: RunningTool) -> Callable[[dict[str, JsonValue]], Awaitable[JsonValue]]:
         """Return the direct way to call a tool: through FastMCP only if the tool sees FastMCP."""
         signature = tool.body.signature
-        if not signature.context_parameters and not signature.mcp_content:
+        if not signature.needs_server:
             return tool.call
 
         async def call(arguments: dict[str, JsonValue]) -> JsonValue:
@@ -168,7 +168,7 @@ class AgentServer:
 
 def may_take_the_lane(signature: ToolSignature) -> bool:
     """Say whether nothing of the tool's work or answer is FastMCP's."""
-    if signature.context_parameters or signature.mcp_content:
+    if signature.needs_server:
         return False
     return "x-mcp-header" not in json.dumps(dict(signature.input_schema))
 

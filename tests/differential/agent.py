@@ -59,6 +59,8 @@ PLAIN = (
     "breaking",
     "with_context",
     "content",
+    "headers",
+    "path_in_a_thread",
     "result",
     "result_of_a_thread",
     "objects",

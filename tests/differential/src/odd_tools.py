@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, NoReturn, Optional, TypedDict, Union
 
 from fastmcp import Context
 from fastmcp.exceptions import ToolError
+from fastmcp.server.dependencies import get_http_headers, get_http_request
 from fastmcp.tools.base import ToolResult
 from fastmcp.utilities.types import Image
 from mcp.shared.exceptions import MCPError
@@ -297,6 +298,14 @@ def breaking(after: int = 2) -> Iterator[dict[str, int]]:
 async def with_context(ctx: Context, text: str = "x") -> str:
     await ctx.report_progress(1, 2, text)
     return text
+
+
+async def headers() -> list[str]:
+    return sorted(get_http_headers())
+
+
+def path_in_a_thread() -> str:
+    return get_http_request().url.path
 
 
 async def content(text: str) -> TextContent:
