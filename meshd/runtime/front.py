@@ -17,6 +17,7 @@ from meshd.clock import Clock
 from meshd.runtime.context import ANONYMOUS, NOTHING, CallContext, current_call
 from meshd.runtime.inbound import Inbound
 
+_AUTHORIZATION = frozenset({b"authorization"})
 _REFUSED = b'{"error":"invalid_token","error_description":"the tool demands a token"}'
 
 
@@ -62,6 +63,11 @@ class Entrance:
     clock: Clock
     max_bytes: int
 
+    @property
+    def heard(self) -> frozenset[bytes]:
+        """The headers that make the context of a call."""
+        return self.inbound.names | _AUTHORIZATION if self.doors.locked else self.inbound.names
+
 
 class Front:
     """Stands between FastMCP's check of hosts and its tools."""
@@ -72,7 +78,7 @@ class Front:
         self._inbound = entrance.inbound
         self._clock = entrance.clock
         self._max_bytes = entrance.max_bytes
-        self._wanted = entrance.inbound.names | {b"authorization"}
+        self._wanted = entrance.heard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request within its context."""

@@ -4,7 +4,7 @@ It decides before the call. What was executed is never executed again: an outcom
 write itself goes to FastMCP together with the request, which is answered with that outcome.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +24,13 @@ from meshd.runtime.front import Entrance, body_of, received_until, refuse, repla
 from meshd.runtime.inbound import traced
 from meshd.runtime.lane.answer import CANNOT_WRITE, Answers, event, progress_event
 from meshd.runtime.lane.exchange import EVENTS, ClientGone, Exchange, OutOfTime
-from meshd.runtime.lane.request import PlainCall, Requests
+from meshd.runtime.lane.request import Heads, PlainCall, Requests
 from meshd.runtime.tool import OnChunk, RunningTool
 
 Outcome = JsonValue | CallError
+
+NOBODY = object()
+"""Comes of a call for which nobody waits any more."""
 
 _JSON = (b"content-type", b"application/json")
 
@@ -58,8 +61,6 @@ class Lane:
         self._rest = rest
         self._doors = entrance.doors
         self._inbound = entrance.inbound
-        self._heard = entrance.inbound.names
-        self._is_locked = bool(entrance.doors.locked)
         self._clock = entrance.clock
         self._max_bytes = entrance.max_bytes
         self._modern = Answers(server_info)
@@ -67,40 +68,38 @@ class Lane:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        headers = self._requests.headers(scope) if scope["type"] == "http" else None
-        if headers is None:
+        heads = self._requests.heads(scope) if scope["type"] == "http" else None
+        if heads is None:
             await self._rest(scope, receive, send)
             return
-        first = await receive()
-        if first["type"] == "http.request" and not first.get("more_body", False):
-            received = [first]
-        else:
-            received = await received_until(receive, self._max_bytes, first)
-            if received[-1]["type"] == "http.disconnect":
-                return
-        call = self._call(headers, received)
+        received = [await receive()]
+        if received[0].get("more_body", False):
+            received = await received_until(receive, self._max_bytes, received[0])
+        if received[-1]["type"] == "http.disconnect":
+            return
+        call = self._call(heads, received)
         if call is None:
             await self._rest(scope, replaying(received, receive), send)
             return
         wire = Wire(scope, received, receive, send)
-        if call.has_trace or self._is_locked or not self._heard.isdisjoint(headers):
-            await self._serve_in_context(headers, call, wire)
+        if not heads.is_bare or call.has_trace or call.tool.is_locked:
+            await self._serve_in_context(heads.headers, call, wire)
         else:
             await self._serve(call, wire)
 
-    def _call(self, headers: Mapping[bytes, bytes], received: list[Message]) -> Call | None:
+    def _call(self, heads: Heads[CompiledTool], received: list[Message]) -> Call | None:
         last = received[-1]
         if last.get("more_body", False):
             return None
         body = last.get("body", b"") if len(received) == 1 else body_of(received)
-        return None if len(body) > self._max_bytes else self._requests.call(headers, body)
+        return None if len(body) > self._max_bytes else self._requests.call(heads, body)
 
     async def _serve_in_context(
         self, headers: Mapping[bytes, bytes], call: Call, wire: "Wire"
     ) -> None:
         context = self._inbound.context(headers, self._clock.monotonic())
         context = traced(context, call.meta)
-        if self._is_locked:
+        if self._doors.locked:
             context = self._doors.entered(context, headers.get(b"authorization"))
             if call.tool.is_locked and call.tool.running.name not in context.opened:
                 await refuse(wire.send)
@@ -108,9 +107,6 @@ class Lane:
         left = None
         if context.deadline is not None:
             left = context.deadline - self._clock.monotonic()
-            if left <= 0:
-                await self._reply(call, timed_out(call.tool.running), wire, streams=False)
-                return
         token = current_call.set(context)
         try:
             await self._serve(call, wire, left)
@@ -124,38 +120,57 @@ class Lane:
         if tool.has_chunks and call.progress_token is not None:
             exchange = wire.exchange(call, seconds_left)
             on_chunk = progress_of(call.progress_token, call.meta, exchange)
-        work = tool.running.call(call.arguments, on_chunk=on_chunk)
+        work = (
+            tool.running.call(call.arguments, on_chunk=on_chunk)
+            if seconds_left is None or seconds_left > 0
+            else too_late(tool.running)
+        )
+        # A call that need not wait ends in its first step, and needs no more than that.
         try:
-            # A call that need not wait ends in its first step, and needs no more than that.
-            try:
-                awaited = work.send(None)
-            except StopIteration as end:
-                outcome = end.value
-            else:
-                exchange = exchange or wire.exchange(call, seconds_left)
-                outcome = await exchange.outcome(work, awaited)
+            awaited = work.send(None)
+        except StopIteration as end:
+            outcome = end.value
         except CallError as error:
             outcome = error
-        except OutOfTime:
-            outcome = timed_out(tool.running)
-        except ClientGone:
-            return
-        await self._reply(call, outcome, wire, streams=exchange is not None and exchange.streams)
-
-    async def _reply(self, call: Call, outcome: Outcome, wire: "Wire", *, streams: bool) -> None:
+        else:
+            exchange = exchange or wire.exchange(call, seconds_left)
+            outcome = await self._awaited(tool.running, exchange.outcome(work, awaited))
+            if outcome is NOBODY:
+                return
         written = self._written(call, outcome)
-        if written is None:
-            app = settled(self._rest, call.tool.running, outcome)
-            send = Rewritten(wire.send).take if streams else wire.send
-            await app(wire.scope, replaying(wire.received, wire.receive), send)
-        elif streams:
-            await wire.send({"type": "http.response.body", "body": event(written)})
-        elif call.modern:
-            head = [(b"content-length", b"%d" % len(written)), _JSON]
+        if exchange is not None and exchange.streams:
+            await self._end_stream(call, outcome, written, wire)
+        elif written is None:
+            app = settled(self._rest, tool.running, outcome)
+            await app(wire.scope, replaying(wire.received, wire.receive), wire.send)
+        else:
+            head = EVENTS
+            if call.modern:
+                head = [(b"content-length", b"%d" % len(written)), _JSON]
+            else:
+                written = event(written)
             await wire.send({"type": "http.response.start", "status": 200, "headers": head})
             await wire.send({"type": "http.response.body", "body": written})
+
+    async def _awaited(self, tool: RunningTool, outcome: Awaitable[JsonValue]) -> Outcome:
+        """Return what comes of a call that waits, or `NOBODY` if nobody waits for it."""
+        try:
+            return await outcome
+        except CallError as error:
+            return error
+        except OutOfTime:
+            return timed_out(tool)
+        except ClientGone:
+            return NOBODY
+
+    async def _end_stream(
+        self, call: Call, outcome: Outcome, written: bytes | None, wire: "Wire"
+    ) -> None:
+        if written is None:
+            app = settled(self._rest, call.tool.running, outcome)
+            sending = Rewritten(wire.send).take
+            await app(wire.scope, replaying(wire.received, wire.receive), sending)
         else:
-            await wire.send({"type": "http.response.start", "status": 200, "headers": EVENTS})
             await wire.send({"type": "http.response.body", "body": event(written)})
 
     def _written(self, call: Call, outcome: Outcome) -> bytes | None:
@@ -182,6 +197,11 @@ class Wire:
         """Begin to serve a call that takes longer than a moment."""
         is_event_stream = not call.modern
         return Exchange(self.receive, self.send, seconds_left, is_event_stream=is_event_stream)
+
+
+async def too_late(tool: RunningTool) -> JsonValue:
+    """Take the place of a call whose time is over before it begins."""
+    raise timed_out(tool)
 
 
 def progress_of(token: int | str, meta: Mapping[str, Any], exchange: Exchange) -> OnChunk:

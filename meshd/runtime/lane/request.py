@@ -51,12 +51,15 @@ _ROUTING = frozenset(
         b"mcp-session-id",
     }
 )
-_MAX_REMEMBERED = 1_000
+MAX_REMEMBERED = 500
+"""Sets of headers that are remembered, of at most so many bytes:"""
+MAX_REMEMBERED_BYTES = 2_000
 _SHORT = 3
 """Digits of a length that is within any limit."""
 
 ToolT = TypeVar("ToolT")
 Headers = Mapping[bytes, bytes]
+Line = tuple[bytes, bytes]
 
 
 # Not frozen, which would cost more than all the checks of a header.
@@ -73,6 +76,18 @@ class PlainCall(Generic[ToolT]):
     has_trace: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Heads(Generic[ToolT]):
+    """The headers of a request that may be plain: by name, and what they say of its form.
+
+    `tool` is the one that the newer form names. `is_bare` says that none of them makes a context.
+    """
+
+    headers: Headers
+    tool: ToolT | None
+    is_bare: bool
+
+
 class Requests(Generic[ToolT]):
     """Reads requests for one agent's tools."""
 
@@ -81,32 +96,42 @@ class Requests(Generic[ToolT]):
         tools: Mapping[str, ToolT],
         may_be_named: Callable[[str], bool],
         max_bytes: int,
-        more_headers: Iterable[bytes] = (),
+        context_headers: Iterable[bytes] = (),
     ) -> None:
         """Read calls of these tools; `may_be_named` judges the Host header as FastMCP does.
 
-        `more_headers` are others that must not come twice.
+        `context_headers` are those that make the context of a call.
         """
-        self._max_bytes = max_bytes
         self._tools = tools
         self._by_header = {name.encode(): tool for name, tool in tools.items() if name.isascii()}
         self._may_be_named = may_be_named
-        self._single = _ROUTING.union(more_headers)
-        self._known: dict[tuple[bytes | None, ...], bool] = {}
+        self._max_bytes = max_bytes
+        self._context = frozenset(context_headers)
+        self._single = _ROUTING | self._context
+        self._seen: dict[tuple[Line, ...], Heads[ToolT]] = {}
+        self._plain: set[tuple[bytes | None, ...]] = set()
 
-    def headers(self, scope: Scope) -> dict[bytes, bytes] | None:
-        """Return the headers by name, or None if they make no plain request."""
+    def heads(self, scope: Scope) -> Heads[ToolT] | None:
+        """Return what the headers say, or None if they make no plain request."""
         if scope["path"] != MCP_PATH or scope["method"] != "POST":
             return None
-        lines: list[tuple[bytes, bytes]] = scope["headers"]
+        lines: list[Line] = scope["headers"]
+        # A client says the same again and again: what was judged once is remembered.
+        key = tuple(lines)
+        heads = self._seen.get(key)
+        if heads is None:
+            heads = self._judged(lines)
+            if heads is not None and heads.is_bare and is_worth_remembering(heads.headers):
+                if len(self._seen) >= MAX_REMEMBERED:
+                    self._seen.clear()
+                self._seen[key] = heads
+        return heads
+
+    def _judged(self, lines: list[Line]) -> Heads[ToolT] | None:
         headers = dict(lines)
         if len(headers) != len(lines) and self._are_repeated(lines):
             return None
         get = headers.get
-        length = get(b"content-length", b"")
-        if len(length) > _SHORT and not (length.isdigit() and int(length) <= self._max_bytes):
-            return None
-        # A client says the same again and again: what was judged once is remembered.
         said = (
             get(b"host"),
             get(b"accept"),
@@ -116,18 +141,24 @@ class Requests(Generic[ToolT]):
             get(b"origin"),
             get(b"mcp-session-id"),
         )
-        is_modern = self._known.get(said)
-        if is_modern is None:
+        if said not in self._plain:
             if not self._is_plain(headers):
                 return None
-            if len(self._known) >= _MAX_REMEMBERED:
-                self._known.clear()
-            is_modern = self._known[said] = headers.get(b"mcp-protocol-version") == MODERN_BYTES
-        if is_modern and get(b"mcp-name") not in self._by_header:
+            if is_worth_remembering(headers):
+                if len(self._plain) >= MAX_REMEMBERED:
+                    self._plain.clear()
+                self._plain.add(said)
+        length = get(b"content-length", b"")
+        if len(length) > _SHORT and not (length.isdigit() and int(length) <= self._max_bytes):
             return None
-        return headers
+        tool = None
+        if get(b"mcp-protocol-version") == MODERN_BYTES:
+            tool = self._by_header.get(get(b"mcp-name", b""))
+            if tool is None:
+                return None
+        return Heads(headers, tool, self._context.isdisjoint(headers))
 
-    def call(self, headers: Headers, body: bytes) -> PlainCall[ToolT] | None:
+    def call(self, heads: Heads[ToolT], body: bytes) -> PlainCall[ToolT] | None:
         """Return the call that the body makes, or None if it is not plain."""
         try:
             request = from_json(body)
@@ -144,13 +175,11 @@ class Requests(Generic[ToolT]):
             tool = self._tools[params["name"]]
         except (ValueError, LookupError, TypeError):
             return None
-        if headers.get(b"mcp-protocol-version") != MODERN_BYTES:
+        if heads.tool is None:
             return _older(tool, number, params)
-        if self._by_header[headers[b"mcp-name"]] is not tool:
-            return None
-        return _modern(tool, number, params)
+        return _modern(tool, number, params) if heads.tool is tool else None
 
-    def _are_repeated(self, lines: Iterable[tuple[bytes, bytes]]) -> bool:
+    def _are_repeated(self, lines: Iterable[Line]) -> bool:
         """Say whether one of the headers that matter comes more than once."""
         names = [name for name, _ in lines if name in self._single]
         return len(names) != len(set(names))
@@ -216,6 +245,12 @@ def _older(tool: ToolT, number: int | str, params: dict[str, Any]) -> PlainCall[
         progress_token=token,
         has_trace=not _TRACE.isdisjoint(said),
     )
+
+
+def is_worth_remembering(headers: Headers) -> bool:
+    """Say whether headers are small, and hold no secret."""
+    size = sum(map(len, headers)) + sum(map(len, headers.values()))
+    return size <= MAX_REMEMBERED_BYTES and b"authorization" not in headers
 
 
 def _takes_both_answers(headers: Headers) -> bool:

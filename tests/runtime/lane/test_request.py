@@ -1,11 +1,15 @@
 """Which requests the lane takes, and what it reads in them."""
 
-import json
 from typing import Any
 
 import pytest
 
-from meshd.runtime.lane.request import PlainCall, Requests
+from meshd.runtime.lane.request import (
+    MAX_REMEMBERED,
+    MAX_REMEMBERED_BYTES,
+    PlainCall,
+    Requests,
+)
 from tests.runtime.asgi import META, OUTER, Question, message_of, newer, older
 
 MAX_BYTES = 100_000
@@ -21,8 +25,8 @@ CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
 
 
 def read(question: Question) -> PlainCall[str] | None:
-    headers = REQUESTS.headers(question.scope())
-    return None if headers is None else REQUESTS.call(headers, b"".join(question.chunks))
+    heads = REQUESTS.heads(question.scope())
+    return None if heads is None else REQUESTS.call(heads, b"".join(question.chunks))
 
 
 def body(**changed: Any) -> Question:
@@ -237,12 +241,33 @@ def test_only_posts_to_the_path_are_plain(changed: dict[str, Any]) -> None:
     assert read(question) is None
 
 
+def remembered(*questions: Question) -> list[int]:
+    """Return how much is remembered of the headers of these questions."""
+    requests = Requests({"tool": 1}, lambda _: True, MAX_BYTES, (b"traceparent",))
+    for question in questions:
+        assert requests.heads(question.scope())
+    return [len(requests._seen), len(requests._plain)]  # pyright: ignore[reportPrivateUsage]
+
+
 def test_what_is_remembered_of_headers_has_an_end() -> None:
-    requests = Requests({"tool": 1}, lambda _: True, MAX_BYTES)
-    for number in range(2_500):
-        host = (b"host", b"h%d" % number)
-        assert requests.headers(newer().with_headers(host, without=b"host").scope())
-    assert len(requests._known) <= 1_000  # pyright: ignore[reportPrivateUsage]
+    hosts = [
+        newer().with_headers((b"host", b"h%d" % number), without=b"host")
+        for number in range(2 * MAX_REMEMBERED + 10)
+    ]
+    assert remembered(*hosts) == [10, 10]
+
+
+@pytest.mark.parametrize(
+    ("header", "kept"),
+    [
+        ((b"user-agent", b"any"), [1, 1]),
+        ((b"traceparent", b"any"), [0, 1]),
+        ((b"authorization", b"Bearer secret"), [0, 0]),
+        ((b"cookie", b"x" * MAX_REMEMBERED_BYTES), [0, 0]),
+    ],
+)
+def test_what_of_headers_is_remembered(header: tuple[bytes, bytes], kept: list[int]) -> None:
+    assert remembered(newer().with_headers(header)) == kept
 
 
 def test_a_host_that_was_refused_is_not_remembered_as_good() -> None:
@@ -253,8 +278,8 @@ def test_a_host_that_was_refused_is_not_remembered_as_good() -> None:
 
 def test_names_that_no_header_can_say_are_called_in_the_older_form_only() -> None:
     requests = Requests({"größe": 1}, lambda _: True, MAX_BYTES)
-    scope = older("größe").scope()
-    headers = requests.headers(scope)
-    assert headers is not None
-    assert requests.call(headers, json.dumps(json.loads(older("größe").chunks[0])).encode())
-    assert requests.headers(newer("größe").scope()) is None
+    question = older("größe")
+    heads = requests.heads(question.scope())
+    assert heads is not None
+    assert requests.call(heads, question.chunks[0])
+    assert requests.heads(newer("größe").scope()) is None
