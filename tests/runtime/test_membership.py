@@ -3,6 +3,7 @@
 import asyncio
 import operator
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from meshd.runtime.heartbeat import Callbacks, Heartbeat, RegistryState
 from meshd.runtime.membership import PATIENCE_INTERVALS, EdgeState, Membership
 from meshd.runtime.registration import Answer, Identity, Slot, UpstreamRef, digest_of
 from meshd.runtime.registry_client import Standing
-from meshd.runtime.upstreams import HttpUpstream, InProcessUpstream
+from meshd.runtime.upstreams import HttpUpstream, InProcessUpstream, Traits
 from meshd.runtime.workers import Workers
 from tests.runtime.fakes import FakeBody, FakeClock, settle
 from tests.runtime.servers import free_endpoint, plain, result_of, serving
@@ -270,3 +271,34 @@ async def test_a_provider_that_is_gone_gives_way_to_the_next(member: Member) -> 
     async with member.client:
         member.membership.apply(answer(ref("far-1", free_endpoint()), ref("beside-1")))
         assert await member.agent.edges[SLOT].call({"a": 1}) == {"a": 1}
+
+
+def with_kwargs(provider: UpstreamRef, **more: Any) -> UpstreamRef:
+    return replace(provider, kwargs={**provider.kwargs, **more})
+
+
+async def test_how_a_provider_is_called_is_what_the_registry_says_of_it(member: Member) -> None:
+    own = {"idempotent": True, "read_only": True}
+    elsewhere = replace(
+        with_kwargs(ref("far-1"), auth_required=True, streaming=True, meshd=own), score=10
+    )
+    member.membership.apply(answer(elsewhere, replace(ref("beside-1"), score=5)))
+    far, beside = member.upstreams
+    assert far.traits == Traits(
+        tier=10,
+        call=CallSettings(timeout_seconds=4, streaming=True),
+        idempotent=True,
+        read_only=True,
+        auth_required=True,
+    )
+    assert beside.traits == Traits(tier=5, call=CallSettings(timeout_seconds=9.0))
+
+
+async def test_an_upstream_stays_the_same_one_when_the_wiring_changes(member: Member) -> None:
+    member.membership.apply(answer(ref("far-1"), ref("beside-1")))
+    before = [one.key for one in member.upstreams]
+    member.membership.apply(answer(ref("beside-1"), with_kwargs(ref("far-1"), timeout=7)))
+    assert [one.key for one in member.upstreams] == before[::-1]
+    # The same instance elsewhere is another one.
+    member.membership.apply(answer(ref("beside-1"), ref("far-1", "http://h:2")))
+    assert [one.key for one in member.upstreams][1] != before[0]
