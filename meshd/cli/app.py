@@ -68,10 +68,11 @@ def _add_manifests(group: Group) -> None:
     inputs = group.add("inputs", commands.inputs, text)
     add_paths(inputs)
     add_format(inputs)
-    text = "Show each setting of a tool and the place that set it."
+    text = "Show each setting of a tool and the place that set it, and whom its needs call."
     explain = group.add("explain", commands.explain, text)
     add_tool(explain)
     add_paths(explain)
+    add_state_dir(explain)
     add_format(explain)
     group.add("schema", commands.schema, "Print the JSON Schema of the manifest language.")
 

@@ -13,7 +13,7 @@ from meshd.cli.values import seconds
 from meshd.daemon.client import AdminClient
 from meshd.domain.names import agent_key
 from meshd.domain.spec import JsonValue
-from meshd.errors import CallTimedOut, ToolFailed
+from meshd.errors import CallError, CallTimedOut, ConnectionLost, Unavailable
 from meshd.runtime.client import McpClient
 
 
@@ -41,12 +41,12 @@ def call(request: Request, state_directory: Path, style: str) -> int:
     arguments = read_arguments(request, found.get("inputSchema", {}))
     try:
         value = asyncio.run(_call(endpoint, tool, arguments, timeout_seconds))
-    except CallTimedOut:
+    except _OutOfTime:
         fail(f"`{request.tool}` did not answer within {request.timeout}")
         return 3
-    except ToolFailed as error:
-        fail(f"`{request.tool}` failed: {error}")
-        return 1
+    except CallError as error:
+        fail(failure_text(request.tool, error))
+        return 3 if isinstance(error, CallTimedOut) else 1
     if style == "json":
         show_json(value)
     else:
@@ -57,10 +57,25 @@ def call(request: Request, state_directory: Path, style: str) -> int:
 async def _call(
     endpoint: str, tool: str, arguments: dict[str, JsonValue], timeout_seconds: float
 ) -> JsonValue:
-    async with McpClient() as client:
-        return await client.call(
-            endpoint, tool, arguments, timeout_seconds=timeout_seconds, on_progress=say
-        )
+    limit = asyncio.timeout(timeout_seconds)
+    try:
+        async with limit, McpClient() as client:
+            return await client.call(endpoint, tool, arguments, on_progress=say)
+    except TimeoutError as error:
+        # A timeout that the tool met with, and answers, is no timeout of this call.
+        if isinstance(error, CallError) or not limit.expired():
+            raise
+        raise _OutOfTime from None
+
+
+class _OutOfTime(Exception):
+    """No answer came within the time that the user gave."""
+
+
+def failure_text(tool: str, error: CallError) -> str:
+    """Return what an error says of the tool; those of the way to it stand for themselves."""
+    is_of_the_way = type(error) in {CallError, ConnectionLost, Unavailable}
+    return str(error) if is_of_the_way else f"`{tool}` failed: {error}"
 
 
 def require_running(mesh: dict[str, Any], agent: str, tool: str) -> None:

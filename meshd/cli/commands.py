@@ -74,7 +74,7 @@ def explain(given: Arguments) -> int:
     """`meshd explain`."""
     from meshd.cli import explain
 
-    return explain.explain(given.tool, given.paths, given.format)
+    return explain.explain(given.tool, given.paths, given.state_dir, given.format)
 
 
 def schema(_: Arguments) -> int:

@@ -5,13 +5,15 @@ default is left out. Which provider serves a need, and so what its calls inherit
 who has one gives the effective calls.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from meshd.diagnostics.model import Span
 from meshd.domain.call import BUILT_IN, nearest
 from meshd.domain.spec import (
+    DEFAULT_MAX_REQUEST_BYTES,
     AgentSpec,
     CallSettings,
     Hints,
@@ -51,7 +53,11 @@ def explain_tool(
         if spec.key == agent:
             for offered in spec.tools:
                 if offered.name == tool:
-                    return (*_mesh(mesh), *_agent(spec, mesh.project_root), *_tool(offered, calls))
+                    return (
+                        *_mesh(mesh),
+                        *_agent(spec, mesh.project_root),
+                        *_tool(offered, calls, mesh.project_root),
+                    )
     raise LookupError(f"{agent}.{tool}")
 
 
@@ -67,6 +73,9 @@ def _agent(agent: AgentSpec, project_root: str) -> Iterator[Setting]:
     yield Setting("agent.python.path", path, agent.origins.get("roots"))
     yield Setting("agent.http.host", agent.host, agent.origins.get("host"))
     yield Setting("agent.http.port", agent.port, agent.origins.get("port"))
+    if agent.max_request_bytes != DEFAULT_MAX_REQUEST_BYTES:
+        origin = agent.origins.get("max_request_bytes")
+        yield Setting("agent.http.maxRequest", f"{agent.max_request_bytes}B", origin)
     if agent.advertise:
         yield Setting("agent.http.advertise", agent.advertise, agent.origins.get("advertise"))
     yield Setting("agent.replicas", agent.replicas, agent.origins.get("replicas"))
@@ -94,7 +103,9 @@ def _inside(path: str, project_root: str) -> str:
     return path.removeprefix(f"{project_root}/") if project_root else path
 
 
-def _tool(tool: ToolSpec, calls: Mapping[str, CallSettings]) -> Iterator[Setting]:
+def _tool(
+    tool: ToolSpec, calls: Mapping[str, CallSettings], project_root: str
+) -> Iterator[Setting]:
     origins = tool.origins
     yield Setting("callable", tool.callable, origins.get("callable"))
     yield Setting("name", tool.name, origins.get("name"))
@@ -108,9 +119,21 @@ def _tool(tool: ToolSpec, calls: Mapping[str, CallSettings]) -> Iterator[Setting
     for parameter in tool.parameters:
         yield from _parameter(parameter, f"parameters.{parameter.name}")
     yield from _result(tool.result)
-    yield from _timeout(nearest(tool.call, BUILT_IN), "call")
+    yield from _execution(tool)
+    yield from _call(nearest(tool.call, BUILT_IN), "call", project_root)
     for need in tool.needs:
-        yield from _need(need, calls.get(need.parameter, need.call), f"needs.{need.parameter}")
+        call = calls.get(need.parameter, need.call)
+        yield from _need(need, call, f"needs.{need.parameter}", project_root)
+
+
+def _execution(tool: ToolSpec) -> Iterator[Setting]:
+    origins = tool.origins
+    if tool.execution is not None:
+        yield Setting("execution", tool.execution, origins.get("execution"))
+    if tool.concurrency_max is not None:
+        yield Setting("concurrency.max", tool.concurrency_max, origins.get("concurrency_max"))
+        queue = tool.concurrency_queue
+        yield Setting("concurrency.queue", queue, origins.get("concurrency_queue"))
 
 
 def _hints(hints: Hints) -> Iterator[Setting]:
@@ -153,7 +176,7 @@ def _result(result: ResultSpec) -> Iterator[Setting]:
             yield Setting(f"result.{key}", value, result.origins.get(key))
 
 
-def _need(need: NeedSpec, call: CallSettings, prefix: str) -> Iterator[Setting]:
+def _need(need: NeedSpec, call: CallSettings, prefix: str, project_root: str) -> Iterator[Setting]:
     origins = need.origins
     tags = [list(tag) if isinstance(tag, tuple) else tag for tag in need.tags]
     yield Setting(f"{prefix}.capability", need.capability, origins.get("capability"))
@@ -163,15 +186,47 @@ def _need(need: NeedSpec, call: CallSettings, prefix: str) -> Iterator[Setting]:
     yield Setting(f"{prefix}.required", need.required, origins.get("required"))
     if need.expects is not None:
         yield Setting(f"{prefix}.expects", need.expects, origins.get("expects"))
-    yield from _timeout(call, f"{prefix}.call")
+    yield from _call(call, f"{prefix}.call", project_root)
 
 
-def _timeout(call: CallSettings, prefix: str) -> Iterator[Setting]:
-    if call.timeout_seconds is not None:
-        text = _duration(call.timeout_seconds)
-        yield Setting(f"{prefix}.timeout", text, call.origins.get("timeout_seconds"))
+def _call(call: CallSettings, prefix: str, project_root: str) -> Iterator[Setting]:
+    origins = call.origins
+    for key, (name, show) in _CALL.items():
+        value = getattr(call, name)
+        if value is not None:
+            yield Setting(f"{prefix}.{key}", show(value), origins.get(name))
+    if call.auth is not None:
+        yield Setting(
+            f"{prefix}.auth.bearer", _secret(call.auth, project_root), origins.get("auth")
+        )
+
+
+def _plain(value: JsonValue) -> JsonValue:
+    return value
 
 
 def _duration(seconds: float) -> str:
     """Return a time as a manifest says it; what is supplied later stays as it is written."""
     return seconds if isinstance(seconds, str) else f"{seconds:g}s"
+
+
+def _share(share: float) -> str:
+    return share if isinstance(share, str) else f"{share * 100:g}%"
+
+
+_CALL: Mapping[str, tuple[str, Callable[[Any], JsonValue]]] = {
+    "timeout": ("timeout_seconds", _duration),
+    "retries.max": ("retries_max", _plain),
+    "retries.on": ("retries_on", list),
+    "retries.backoff": ("retries_backoff_seconds", _duration),
+    "retries.budget": ("retries_budget", _share),
+    "breaker.failures": ("breaker_failures", _plain),
+    "breaker.open": ("breaker_open_seconds", _duration),
+    "balance": ("balance", _plain),
+    "concurrency": ("concurrency", _plain),
+    "hedge": ("hedge_seconds", _duration),
+    "streaming": ("streaming", _plain),
+    "headers": ("headers", dict),
+    "propagate": ("propagate", list),
+}
+"""Keys of the manifest, with the fields of the settings and how a value is shown."""

@@ -92,11 +92,12 @@ def _similar_names(providers: list[Provider], want: Want) -> tuple[str, ...]:
 
 def _sentence(provider: Provider, reasons: tuple[Reason, ...], want: Want) -> str:
     version = f" {provider.version}" if provider.version else ""
-    clauses = " and ".join(_clause(reason, want) for reason in reasons)
+    clauses = " and ".join(in_words(reason, want) for reason in reasons)
     return f"`{provider.capability}`{version} of `{provider.agent_key}` {clauses}"
 
 
-def _clause(reason: Reason, want: Want) -> str:
+def in_words(reason: Reason, want: Want) -> str:
+    """Say why a provider does not serve the need, to follow the provider's name."""
     match reason:
         case Unavailable(why):
             return f"is unavailable: {why}" if why else "is unavailable"

@@ -89,6 +89,16 @@ def test_every_setting_has_its_value_and_its_place() -> None:
         Setting("parameters.units.default", None, at(7)),
         Setting("result.type", "Trip", at(9)),
         Setting("call.timeout", "90s", at(2)),
+        Setting("call.retries.max", 2, None),
+        Setting("call.retries.on", ["lost", "timeout", "busy"], None),
+        Setting("call.retries.backoff", "0.1s", None),
+        Setting("call.retries.budget", "20%", None),
+        Setting("call.breaker.failures", 5, None),
+        Setting("call.breaker.open", "15s", None),
+        Setting("call.balance", "least", None),
+        Setting("call.streaming", False, None),
+        Setting("call.headers", {}, None),
+        Setting("call.propagate", [], None),
         Setting("needs.weather.capability", "weather.now", at(10)),
         Setting("needs.weather.namespace", "default", None),
         Setting("needs.weather.version", "", None),
@@ -159,3 +169,34 @@ def test_what_nothing_sets_has_its_default() -> None:
 def test_what_is_not_there(agent: str, tool: str) -> None:
     with pytest.raises(LookupError):
         explain_tool(MESH, agent, tool)
+
+
+def test_every_call_setting_is_explained_and_no_token() -> None:
+    call = CallSettings(
+        concurrency=3,
+        hedge_seconds=0.2,
+        headers={"X-A": "a"},
+        propagate=("x-tenant",),
+        auth=SecretSpec(env="TOKEN"),
+        origins={"auth": at(3), "hedge_seconds": at(4)},
+    )
+    tool = ToolSpec(
+        callable="a:b",
+        name="b",
+        call=call,
+        execution="process",
+        concurrency_max=4,
+        origins={"concurrency_max": at(5), "execution": at(6)},
+    )
+    mesh = MeshSpec(agents=(AgentSpec(name="a", tools=(tool,)),))
+    found = explain_tool(mesh, "a", "b")
+    assert {
+        Setting("execution", "process", at(6)),
+        Setting("concurrency.max", 4, at(5)),
+        Setting("concurrency.queue", 0, None),
+        Setting("call.concurrency", 3, None),
+        Setting("call.hedge", "0.2s", at(4)),
+    } <= {one for one in found if not isinstance(one.value, dict | list)}
+    assert Setting("call.auth.bearer", {"env": "TOKEN"}, at(3)) in found
+    assert Setting("call.headers", {"X-A": "a"}, None) in found
+    assert Setting("call.propagate", ["x-tenant"], None) in found
