@@ -83,7 +83,7 @@ class Journey:
         timer = self._start_timer()
         try:
             while True:
-                line = await self._next()
+                line = self._at_once() or await self._next()
                 try:
                     if line.upstream.hedge_seconds is None:
                         return await self._attempt(line, sendable), self._provider
@@ -122,17 +122,20 @@ class Journey:
 
     async def _next(self) -> Line[Wired]:
         """Return the line for the next attempt, waiting for one if it is worth it."""
-        routes = self._routes
-        while True:
-            now = routes.now()
-            if now >= self._deadline:
-                raise self._timed_out()
-            line = routes.lines.pick(now, self._tried)
-            if line is not None:
-                self._provider = line.upstream.provider
-                return line
-            if not await routes.wait_for_chance(self._tried):
+        while (line := self._at_once()) is None:
+            if not await self._routes.wait_for_chance(self._tried):
                 raise self._nobody()
+        return line
+
+    def _at_once(self) -> Line[Wired] | None:
+        """Return the line for the next attempt, if there is one to use now."""
+        now = self._routes.now()
+        if now >= self._deadline:
+            raise self._timed_out()
+        line = self._routes.lines.pick(now, self._tried)
+        if line is not None:
+            self._provider = line.upstream.provider
+        return line
 
     async def _attempt(self, line: Line[Wired], sendable: Sendable) -> JsonValue:
         routes, wired = self._routes, line.upstream
