@@ -36,6 +36,12 @@ class Connection(HttpToolsProtocol):
             return self.scope is None  # pyright: ignore[reportUnnecessaryComparison]
         return cycle.response_complete and cycle.scope is self.scope
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Keep nothing of it."""
+        super().connection_lost(exc)
+        # uvicorn leaves it running where the client has reset the connection.
+        self._unset_keepalive_if_required()
+
     def on_headers_complete(self) -> None:
         """Begin to answer a request."""
         super().on_headers_complete()
@@ -98,7 +104,7 @@ class Server(uvicorn.Server):
         deadline = clock.monotonic() + self._grace_seconds
         while self._is_in_use() and clock.monotonic() < deadline:
             now = clock.monotonic()
-            for connection in self._connections():
+            for connection in self.connections():
                 connection.drain()
                 if not connection.is_idle:
                     idle_since.pop(connection, None)
@@ -110,7 +116,8 @@ class Server(uvicorn.Server):
     def _is_in_use(self) -> bool:
         return bool(self.server_state.connections or self.server_state.tasks)
 
-    def _connections(self) -> Iterator[Connection]:
+    def connections(self) -> Iterator[Connection]:
+        """Yield the connections that are open now."""
         for connection in list(self.server_state.connections):
             assert isinstance(connection, Connection)  # noqa: S101  (the server makes no others)
             yield connection
@@ -122,7 +129,7 @@ class Server(uvicorn.Server):
             logger.warning("%d calls did not end in the grace time: cancelled", len(cancelled))
         for task in cancelled:
             task.cancel()
-        for connection in self._connections():
+        for connection in self.connections():
             connection.transport.close()
         if cancelled:
             # uvicorn takes it for an error of the application, and shows where it happened.

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import logging
+import socket
+import struct
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -144,6 +146,19 @@ async def test_a_request_whose_head_has_come_in_part_is_answered() -> None:
         slow.send(REQUEST[20:])
         assert "connection: close" in await slow.answer()
         await draining
+
+
+async def test_a_connection_that_its_client_resets_leaves_no_timer() -> None:
+    async with served(App(), "rude") as (server, [rude]):
+        await rude.asked()
+        [connection] = server.connections()
+        assert connection.timeout_keep_alive_task is not None
+        linger = struct.pack("ii", 1, 0)
+        rude.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        rude.writer.close()
+        while server.server_state.connections:
+            await SystemClock().sleep(0.01)
+        assert connection.timeout_keep_alive_task is None
 
 
 async def test_what_does_not_end_is_cancelled_without_a_traceback(
