@@ -68,11 +68,12 @@ class Heartbeats:
             reason = f"the registration is larger than {MAX_BODY_BYTES} bytes"
             return 400, answers.error(reason, now.wall)
         registry = self._keeper.registry
-        if answer := registry.repeat(digest_of(body), now):
+        digest = digest_of(body)
+        if answer := registry.repeat(digest, now):
             return 200, answers.registered(answer, now.wall)
         identity = ""
         try:
-            registration = read_registration(body)
+            registration = read_registration(body, digest)
             identity = registration.instance.id
             answer = registry.register(registration, now)
         except MalformedRegistration as error:

@@ -63,8 +63,8 @@ def digest_of(body: bytes) -> bytes:
     return hashlib.sha256(body).digest()
 
 
-def read_registration(body: bytes) -> Registration:
-    """Read the body of `POST /heartbeat`."""
+def read_registration(body: bytes, digest: bytes | None = None) -> Registration:
+    """Read the body of `POST /heartbeat`; `digest` is its digest, if that is known already."""
     if len(body) > MAX_BODY_BYTES:
         malformed(f"the registration is larger than {MAX_BODY_BYTES} bytes")
     try:
@@ -110,7 +110,7 @@ def read_registration(body: bytes) -> Registration:
         instance=instance,
         has_tools=fields.get("tools") is not None,
         size=len(body),
-        digest=digest_of(body),
+        digest=digest or digest_of(body),
         warnings=tuple(warnings),
     )
 

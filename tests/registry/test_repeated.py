@@ -55,9 +55,9 @@ async def wire(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wire]:
 
         read_registration = heartbeats.read_registration
 
-        def noted(content: bytes) -> Any:
+        def noted(content: bytes, digest: bytes) -> Any:
             made.read.append(content)
-            return read_registration(content)
+            return read_registration(content, digest)
 
         monkeypatch.setattr(heartbeats, "read_registration", noted)
         yield made
