@@ -100,7 +100,7 @@ class RunningAgent:
         )
         call = self._server.caller(running)
         # What goes through FastMCP hands over no chunks.
-        chunked = running.chunked if call == running.call else None
+        chunked = None if running.body.signature.needs_server else running.chunked
         return InProcessUpstream(
             running.provider, call, traits, key=(self.instance, tool), chunked=chunked
         )

@@ -18,6 +18,7 @@ from fastmcp.server.http import (
 )
 from fastmcp.tools.base import InputRequiredToolResult
 from mcp.server.transport_security import RequestBodyLimitMiddleware
+from mcp_types import InputRequiredResult
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.types import ASGIApp
@@ -25,9 +26,10 @@ from starlette.types import ASGIApp
 from meshd.clock import Clock
 from meshd.domain.signature import ToolSignature
 from meshd.domain.spec import JsonValue
-from meshd.errors import ToolFailed
+from meshd.errors import InputRequired, ToolFailed
 from meshd.plan.model import AgentPlan, ToolPlan
 from meshd.runtime.components import (
+    WRAPPED,
     FailedResult,
     MeshPrompt,
     MeshResource,
@@ -139,9 +141,8 @@ class AgentServer:
 
     def caller(self, tool: RunningTool) -> Callable[[dict[str, JsonValue]], Awaitable[JsonValue]]:
         """Return the direct way to call a tool: through FastMCP only if the tool sees FastMCP."""
-        signature = tool.body.signature
-        if not signature.needs_server:
-            return tool.call
+        if not tool.body.signature.needs_server:
+            return tool.call if answers_json(tool.body.signature) else direct(tool)
 
         async def call(arguments: dict[str, JsonValue]) -> JsonValue:
             # A caller within the process needs no token.
@@ -156,14 +157,42 @@ class AgentServer:
             if isinstance(result, FailedResult):
                 raise result.error
             if isinstance(result, InputRequiredToolResult):
-                raise ToolFailed(
-                    "it asks for input, which only a client can give", provider=tool.provider
-                )
-            if result.structured_content is not None:
-                return result.structured_content.get("result", result.structured_content)
+                raise asks_for_input(result.input_required, tool.provider)
+            structured = result.structured_content
+            if structured is not None:
+                return structured["result"] if result.meta == WRAPPED else structured
             return [block.model_dump(mode="json", by_alias=True) for block in result.content]
 
         return call
+
+
+def answers_json(signature: ToolSignature) -> bool:
+    """Say whether the type of the tool's result is known, and so no matter of MCP."""
+    schema = signature.output_schema or {}
+    return bool(schema.get("properties", {}).get("result"))
+
+
+def direct(tool: RunningTool) -> Callable[[dict[str, JsonValue]], Awaitable[JsonValue]]:
+    """Return the direct way to call a tool that may answer anything, even what is MCP's."""
+
+    async def call(arguments: dict[str, JsonValue]) -> JsonValue:
+        value = await tool.call(arguments)
+        if isinstance(value, InputRequiredResult):
+            raise asks_for_input(value, tool.provider)
+        return value
+
+    return call
+
+
+def asks_for_input(asked: InputRequiredResult, provider: str) -> InputRequired:
+    """Return the error by which a caller within the process learns what a tool asks for."""
+    said = asked.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return InputRequired(
+        "the tool asks for input, which only a client can give",
+        provider=provider,
+        requests=said.get("inputRequests"),
+        state=asked.request_state,
+    )
 
 
 def may_take_the_lane(signature: ToolSignature) -> bool:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
+from mcp_types import ElicitRequest, ElicitRequestFormParams, InputRequiredResult
 
 from meshd.callables.dump import dump
 from meshd.callables.expected import ExpectedResult
 from meshd.clock import SystemClock
 from meshd.domain.spec import CallSettings, NeedSpec, ToolSpec
-from meshd.errors import CallError, ToolFailed
+from meshd.errors import CallError, InputRequired, ToolFailed
 from meshd.plan.model import AgentPlan, Binding, ToolPlan
 from meshd.runtime.agent import Parts, RunningAgent
 from meshd.runtime.client import McpClient
@@ -60,9 +61,25 @@ async def chunks(values: list[Any]) -> AsyncIterator[Any]:
         yield value
 
 
+async def asking() -> Any:
+    """Ask for input, as only tools that know MCP can."""
+    schema = {"type": "object", "properties": {}}
+    question = ElicitRequestFormParams(message="Who?", requested_schema=schema)
+    return InputRequiredResult(
+        input_requests={
+            "name": ElicitRequest(
+                params=ElicitRequestFormParams(
+                    message="Who?", requested_schema={"type": "object", "properties": {}}
+                )
+            )
+        },
+        request_state="s",
+    )
+
+
 def agent() -> RunningAgent:
     """Return an agent whose tools answer what they are given."""
-    bodies = {"same": tool_of(same), "chunks": tool_of(chunks)}
+    bodies = {"same": tool_of(same), "chunks": tool_of(chunks), "asking": tool_of(asking)}
     tools = tuple(
         ToolPlan(
             spec=ToolSpec(
@@ -182,3 +199,13 @@ async def test_what_cannot_be_said_in_json_is_refused_alike(value: Any) -> None:
                 await proxy(value=value)
             kinds.append(type(caught.value))
         assert kinds[0] is kinds[1]
+
+
+async def test_what_only_a_client_can_answer_is_a_typed_error_on_both_ways() -> None:
+    async with both_ways() as ways:
+        for proxy in ways.proxies("asking"):
+            with pytest.raises(InputRequired) as caught:
+                await proxy()
+            assert caught.value.state  # a server seals it before it goes out
+            assert caught.value.requests["name"]["params"]["message"] == "Who?"
+            assert caught.value.provider == "there.asking"

@@ -9,7 +9,7 @@ from mcp_types import InputRequiredResult, TextContent
 from meshd.clock import SystemClock
 from meshd.domain.signature import Mode
 from meshd.domain.spec import ToolSpec
-from meshd.errors import ArgumentsRejected, ToolFailed
+from meshd.errors import ArgumentsRejected, InputRequired, ToolFailed
 from meshd.plan.model import AgentPlan, ToolPlan
 from meshd.runtime.offer import Offer, RunningOffer
 from meshd.runtime.server import AgentServer
@@ -35,7 +35,7 @@ async def test_a_plain_tool_is_called_directly() -> None:
         return 1
 
     server, tool = served(plain)
-    assert server.caller(tool) == tool.call
+    assert await server.caller(tool)({}) == 1
 
 
 async def test_a_tool_that_asks_for_the_context_gets_it_within_the_process_too() -> None:
@@ -76,13 +76,14 @@ async def test_an_error_of_fastmcp_that_it_raises_reaches_the_consumer() -> None
         await server.caller(tool)({})
 
 
-async def test_a_tool_that_asks_for_input_fails_between_agents() -> None:
+async def test_a_tool_that_asks_for_input_says_so_between_agents() -> None:
     async def ask(context: Context) -> Any:
         return InputRequiredResult(request_state=context.fastmcp.name)
 
     server, tool = served(ask, context_parameters=("context",))
-    with pytest.raises(ToolFailed, match="which only a client can give"):
+    with pytest.raises(InputRequired, match="which only a client can give") as caught:
         await server.caller(tool)({})
+    assert (caught.value.state, caught.value.provider) == ("here", "here.tool")
 
 
 def any_text(**_: str) -> str:
