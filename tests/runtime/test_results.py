@@ -63,17 +63,10 @@ async def chunks(values: list[Any]) -> AsyncIterator[Any]:
 
 async def asking() -> Any:
     """Ask for input, as only tools that know MCP can."""
-    schema = {"type": "object", "properties": {}}
+    schema: dict[str, Any] = {"type": "object", "properties": {}}
     question = ElicitRequestFormParams(message="Who?", requested_schema=schema)
     return InputRequiredResult(
-        input_requests={
-            "name": ElicitRequest(
-                params=ElicitRequestFormParams(
-                    message="Who?", requested_schema={"type": "object", "properties": {}}
-                )
-            )
-        },
-        request_state="s",
+        input_requests={"name": ElicitRequest(params=question)}, request_state="s"
     )
 
 
