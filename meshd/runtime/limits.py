@@ -1,7 +1,10 @@
 """How many calls of one tool may run at a time, and how many may wait for their turn."""
 
 import asyncio
+import contextlib
+from concurrent.futures import Future
 from types import TracebackType
+from typing import Any
 
 from meshd.clock import Clock, SystemClock
 from meshd.errors import Busy, CallTimedOut
@@ -60,6 +63,17 @@ class Gate:
     ) -> None:
         """Let the next one in."""
         self._places.give()
+
+    def hold(self, running: "Future[Any]") -> None:
+        """Keep a place for a callable that runs on after its call was cancelled."""
+        self._places.take_back()
+        loop = asyncio.get_running_loop()
+
+        def ended(_: "Future[Any]") -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(self._places.give)
+
+        running.add_done_callback(ended)
 
     def _busy(self) -> Busy:
         message = (

@@ -113,6 +113,7 @@ class RunningTool:
         self.counts = ToolCounts()
         most, queue = conduct.concurrency_max, conduct.concurrency_queue
         self.gate = None if most is None else Gate(self.provider, most, queue)
+        self._outlived = None if self.gate is None else self.gate.hold
         self._workers = workers
         self._unsettled = [edge for edge in edges.values() if not edge.settled]
         self._foreign = FOREIGN_ARGUMENTS.difference(body.signature.input_schema["properties"])
@@ -250,7 +251,7 @@ class RunningTool:
             # Dumping may run user code too, so it stays in the thread.
             return (True, value) if inspect.isawaitable(value) else (False, self.body.dump(value))
 
-        awaitable, value = await self._workers.run(run)
+        awaitable, value = await self._workers.run(run, self._outlived)
         return self.body.dump(await value) if awaitable else value
 
     async def _run_generator(
@@ -261,7 +262,11 @@ class RunningTool:
     ) -> JsonValue:
         chunks = self.body.invoke(self.body.validate(arguments), injected)
         if not self.body.signature.mode.is_async:
-            chunks = iterate_inline(chunks) if self._inline else self._workers.iterate(chunks)
+            chunks = (
+                iterate_inline(chunks)
+                if self._inline
+                else self._workers.iterate(chunks, self._outlived)
+            )
         dumped: list[JsonValue] = []
         try:
             async for chunk in chunks:

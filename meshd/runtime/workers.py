@@ -21,6 +21,8 @@ UNBOUNDED = 10_000
 CHUNKS_AHEAD = 16
 """How many chunks a sync generator may make before the first of them is taken."""
 
+Outlived = Callable[[Future[Any]], None]
+
 
 class Places:
     """A counted number of places; taking one back after a wait never waits."""
@@ -83,12 +85,12 @@ class Workers:
         """Let running callables finish without waiting for them; start no new ones."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def run(self, function: Callable[[], T]) -> T:
+    async def run(self, function: Callable[[], T], outlived: Outlived | None = None) -> T:
         """Run the function in a thread and return its result.
 
         What cannot be raised on the event loop without ending it, such as `SystemExit`, becomes a
         `RuntimeError`. A cancelled caller stops waiting; the function itself cannot be stopped and
-        keeps its place until it returns.
+        keeps its place until it returns; `outlived` then receives the future of its end.
         """
         await self._places.take()
         context = copy_context()
@@ -98,7 +100,12 @@ class Workers:
             self._places.give()
             raise
         future.add_done_callback(self._finished)
-        return await asyncio.wrap_future(future)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            if outlived is not None and not future.done():
+                outlived(future)
+            raise
 
     def _finished(self, _: "Future[Any]") -> None:
         try:
@@ -106,7 +113,9 @@ class Workers:
         except RuntimeError:  # the loop is closed: nobody waits for a place any more
             return
 
-    async def iterate(self, generator: Generator[T, Any, Any]) -> AsyncGenerator[T, None]:
+    async def iterate(
+        self, generator: Generator[T, Any, Any], outlived: Outlived | None = None
+    ) -> AsyncGenerator[T, None]:
         """Run a sync generator in one thread, as far ahead as `CHUNKS_AHEAD`; yield its chunks."""
         chunks: asyncio.Queue[tuple[T] | None] = asyncio.Queue()
         room = threading.Semaphore(CHUNKS_AHEAD)
@@ -126,7 +135,7 @@ class Workers:
                 generator.close()
                 put(None)
 
-        running = asyncio.ensure_future(self.run(drain))
+        running = asyncio.ensure_future(self.run(drain, outlived))
         try:
             while (item := await chunks.get()) is not None:
                 yield item[0]
@@ -136,6 +145,7 @@ class Workers:
             stopped.set()
             room.release()
             running.cancel()
+            await asyncio.wait((running,))
 
     def wait_for(self, call: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the event loop and wait for it; called in a worker thread."""

@@ -1,11 +1,13 @@
 """How many calls of a tool run and wait, whatever the way it runs."""
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from meshd.clock import SystemClock
 from meshd.domain.signature import Mode
 from meshd.errors import Busy, CallTimedOut
 from meshd.runtime.context import CallContext, current_call
@@ -137,3 +139,30 @@ async def test_sync_callables_are_limited_too() -> None:
         await tool.call({})
     go_on.set()
     assert await running is True
+
+
+async def test_a_thread_that_outlives_its_call_still_counts() -> None:
+    go_on = threading.Event()
+
+    def chunks() -> Iterator[int]:
+        go_on.wait(4)
+        yield 1
+
+    for body in (FakeBody(lambda: go_on.wait(4)), FakeBody(chunks, Mode.GENERATOR)):
+        go_on.clear()
+        tool = limited(body, 1)
+        running = asyncio.ensure_future(tool.call({}))
+        await settle()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        with pytest.raises(Busy):
+            await tool.call({})
+        go_on.set()
+        clock = SystemClock()
+        for _ in range(200):
+            with contextlib.suppress(Busy):
+                await tool.call({})
+                break
+            await clock.sleep(0.01)
+        assert tool.counts.outcomes["ok"] == 1
