@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
+from mcp_types.methods import validate_client_request
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from pydantic import ValidationError
 from pydantic_core import from_json
 from starlette.types import Scope
 
@@ -214,10 +216,23 @@ def _modern(tool: ToolT, number: int | str, params: dict[str, Any]) -> PlainCall
     except (LookupError, TypeError):
         pass
     call = _older(tool, number, params)
-    if call is None or not _is_modern_meta(call.meta):
+    if call is None or not (_is_modern_meta(call.meta) or _is_valid(params)):
         return None
     call.modern = True
     return call
+
+
+def _is_valid(params: dict[str, Any]) -> bool:
+    """Ask the SDK about what is not judged here: a client's capabilities, say."""
+    meta = params.get("_meta", {})
+    # Of what the headers must repeat, and of what must be there, the SDK has other words.
+    if meta.get(_VERSION) != MODERN_VERSION or type(meta.get(_CAPABILITIES)) is not dict:
+        return False
+    try:
+        validate_client_request("tools/call", MODERN_VERSION, params)
+    except ValidationError:
+        return False
+    return True
 
 
 def _older(tool: ToolT, number: int | str, params: dict[str, Any]) -> PlainCall[ToolT] | None:
