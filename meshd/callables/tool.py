@@ -114,6 +114,11 @@ def compile_tool(
         label, hint = problem
         message = f"`{spec.callable}` cannot run with `execution: {spec.execution}`"
         report.error("M254", message, spec.at("execution"), label, hint)
+    if spec.call.streaming and not inspected.mode.is_generator:
+        message = f"`{spec.callable}` makes no chunks that could be streamed"
+        span = spec.call.at("streaming") or spec.at("callable")
+        label = "the callable is no generator: its consumers get the result at once"
+        report.warning("M255", message, span, label, "remove it, or let the callable yield")
     if compiled is None or form is None or has_errors(report.diagnostics):
         return None, tuple(report.diagnostics)
     signature = ToolSignature(

@@ -92,10 +92,12 @@ CODES: dict[str, str] = {
     "M252": "the parameters of a callable are not known",
     "M253": "the URI of a resource does not fit its callable",
     "M254": "a callable cannot run where its tool's `execution` says",
+    "M255": "a callable that makes no chunks is to be streamed",
     # M30x: wiring
     "M301": "a required need that nothing provides",
     "M302": "a cycle of required needs",
     "M303": "an optional need that nothing provides",
+    "M304": "a call setting of a need that no provider of it allows",
     # M40x: running
     "M401": "an agent cannot listen on its address",
     "M402": "an agent's lifespan raised",

@@ -5,10 +5,10 @@ file order. It knows the manifests only: what it predicts is what runs while all
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from meshd.diagnostics.model import Diagnostic, Related, Severity, in_file_order
+from meshd.diagnostics.model import Diagnostic, Related, Severity, Span, in_file_order
 from meshd.domain.call import BUILT_IN, nearest
 from meshd.domain.misses import KnownNames, nearest_misses
 from meshd.domain.resolve import Match, Provider, Want, resolve
@@ -58,6 +58,7 @@ def link(
     problems = [
         linker.unresolved(binding) for binding in bindings if binding.status == "unresolved"
     ]
+    problems += [problem for binding in bindings for problem in linker.without_effect(binding)]
     return plan, in_file_order([*problems, *_cycle_problems(bindings)])
 
 
@@ -156,6 +157,22 @@ class _Linker:
             related=self._offered_at(need.capability if offered else similar),
         )
 
+    def without_effect(self, binding: Binding) -> Iterator[Diagnostic]:
+        """Yield what a need says of its calls, and no provider of it allows."""
+        call = binding.need.call
+        hints = [self._tools[one.agent, one.tool].hints for one in binding.providers]
+        if not hints:
+            return
+        if call.hedge_seconds is not None and not any(one.read_only for one in hints):
+            message = f"`{binding.need.capability}` is never asked twice"
+            label = "no provider of it says `hints.readOnly`"
+            yield _no_effect(message, call.at("hedge_seconds"), label)
+        repeated = set(call.retries_on or ()) - {"busy"}
+        if repeated and not any(one.read_only or one.idempotent for one in hints):
+            message = f"`{binding.need.capability}` is never tried again after it may have run"
+            label = "no provider of it says `hints.idempotent`"
+            yield _no_effect(message, call.at("retries_on"), label)
+
     def _hint(self, binding: Binding, similar: str | None) -> str:
         if similar is not None:
             return f"did you mean `{similar}`?"
@@ -181,6 +198,17 @@ class _Linker:
         if capability not in self._alike:
             self._alike[capability] = self._names.closest(capability)
         return self._alike[capability]
+
+
+def _no_effect(message: str, span: Span | None, label: str) -> Diagnostic:
+    return Diagnostic(
+        code="M304",
+        severity=Severity.WARNING,
+        message=message,
+        span=span,
+        label=label,
+        hint="remove it, or say the hint on the tool if it holds",
+    )
 
 
 def _provider(agent: AgentSpec, tool: ToolSpec, capability: str) -> Provider:

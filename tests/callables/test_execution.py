@@ -7,7 +7,7 @@ import pytest
 from fastmcp import Context
 
 from meshd.callables.tool import Target, compile_tool
-from meshd.domain.spec import Execution, NeedSpec, ToolSpec
+from meshd.domain.spec import CallSettings, Execution, NeedSpec, ToolSpec
 from tests.callables.project import loader
 
 NEED = NeedSpec(parameter="other", capability="a.b")
@@ -81,3 +81,16 @@ def test_the_problem_says_what_to_do() -> None:
     assert tool is None
     assert diagnostic.message == "`m:f` cannot run with `execution: process`"
     assert diagnostic.hint == "remove `execution`"
+
+
+def test_streaming_is_for_what_makes_chunks() -> None:
+    streaming = CallSettings(streaming=True)
+
+    def warned(callable_: Callable[..., Any]) -> list[str]:
+        spec = ToolSpec(callable="m:f", name="f", call=streaming)
+        tool, diagnostics = compile_tool(spec, Target(callable_), loader())
+        assert tool is not None
+        return [f"{one.code} {one.severity}" for one in diagnostics]
+
+    assert warned(sync) == warned(asynchronous) == ["M255 warning"]
+    assert warned(chunks) == warned(async_chunks) == []

@@ -8,7 +8,7 @@ from meshd.diagnostics.codes import CODES
 from meshd.diagnostics.model import Diagnostic, Related, Severity
 from meshd.domain.call import BUILT_IN
 from meshd.domain.resolve import OtherNamespace, VersionConstraintFailed
-from meshd.domain.spec import AgentSpec, MeshSpec, SecretSpec
+from meshd.domain.spec import AgentSpec, CallSettings, Hints, MeshSpec, SecretSpec
 from meshd.plan.link import agent_graph, link
 from meshd.plan.model import AgentPlan, Binding, Eviction, Plan, ProviderRef, ToolPlan
 from meshd.plan.order import start_order
@@ -321,3 +321,29 @@ def test_the_plan_says_how_an_agent_runs() -> None:
             heartbeat_seconds=1.0,
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("call", "hints", "messages"),
+    [
+        (CallSettings(hedge_seconds=0.1), Hints(), ["`a.b` is never asked twice"]),
+        (CallSettings(hedge_seconds=0.1), Hints(read_only=True), []),
+        (
+            CallSettings(retries_on=("lost", "busy")),
+            Hints(),
+            ["`a.b` is never tried again after it may have run"],
+        ),
+        (CallSettings(retries_on=("lost",)), Hints(idempotent=True), []),
+        (CallSettings(retries_on=("busy",)), Hints(), []),
+        (CallSettings(retries_max=3), Hints(), []),
+    ],
+)
+def test_what_no_provider_allows_has_no_effect(
+    call: CallSettings, hints: Hints, messages: list[str]
+) -> None:
+    wanting = replace(need("peer", "a.b"), call=call)
+    offering = replace(tool("offer", capability="a.b"), hints=hints)
+    spec = mesh(agent("one", tool("ask", wanting)), agent("two", offering))
+    _, diagnostics = linked(spec)
+    assert [one.message for one in diagnostics] == messages
+    assert {one.severity for one in diagnostics} <= {Severity.WARNING}
