@@ -7,7 +7,7 @@ registry's name for it. Any other is left as it is.
 import contextlib
 import os
 import sqlite3
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS instances (
 );
 CREATE TABLE IF NOT EXISTS events (number INTEGER PRIMARY KEY AUTOINCREMENT, record BLOB NOT NULL);
 """
+_ROWS = 100
 _PASSING = {"SQLITE_FULL", "SQLITE_BUSY", "SQLITE_READONLY"}
 """What goes away by itself, or by room on the disk; after all else the file is opened anew."""
 
@@ -213,24 +214,30 @@ def _prepared(connection: sqlite3.Connection) -> Snapshot:
 
 
 def _write(connection: sqlite3.Connection, batch: Batch) -> None:
-    connection.executemany(
-        "INSERT OR REPLACE INTO instances (id, record, last_seen) VALUES (?, ?, ?)",
-        (
-            (name, instance_record(stored), stored.last_seen.isoformat())
-            for name, stored in batch.changed.items()
-            if stored is not None
-        ),
-    )
-    connection.executemany("DELETE FROM instances WHERE id = ?", _dropped(batch))
+    put = [
+        (name, instance_record(stored), stored.last_seen.isoformat())
+        for name, stored in batch.changed.items()
+        if stored is not None
+    ]
+    _insert(connection, "INSERT OR REPLACE INTO instances (id, record, last_seen)", put)
+    dropped = [(name,) for name, stored in batch.changed.items() if stored is None]
+    connection.executemany("DELETE FROM instances WHERE id = ?", dropped)
     connection.executemany(
         "UPDATE instances SET last_seen = ? WHERE id = ?",
-        ((at.isoformat(), name) for name, at in batch.touched.items()),
+        [(at.isoformat(), name) for name, at in batch.touched.items()],
     )
-    connection.executemany(
-        "INSERT INTO events (record) VALUES (?)",
-        ((event_record(event),) for event in batch.events),
-    )
+    events = [(event_record(event),) for event in batch.events]
+    _insert(connection, "INSERT INTO events (record)", events)
 
 
-def _dropped(batch: Batch) -> Iterable[tuple[str]]:
-    return ((name,) for name, stored in batch.changed.items() if stored is None)
+def _insert(
+    connection: sqlite3.Connection, into: str, rows: Sequence[tuple[str | bytes, ...]]
+) -> None:
+    """Insert many rows at a time: between two statements the interpreter's lock changes hands."""
+    for begin in range(0, len(rows), _ROWS):
+        some = rows[begin : begin + _ROWS]
+        places = f"({', '.join('?' * len(some[0]))})"
+        connection.execute(
+            f"{into} VALUES {', '.join([places] * len(some))}",
+            [value for row in some for value in row],
+        )
