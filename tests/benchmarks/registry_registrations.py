@@ -47,10 +47,12 @@ def main() -> None:
     again_theirs: list[Load] = []
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        first_ours += [first(folder / f"first-{turn}", ours) for turn in range(ROUNDS)]
+        for turn in range(ROUNDS):
+            first_ours.append(first(folder / f"ours-{turn}", ours))
+            first_theirs.append(first(folder / f"theirs-{turn}", theirs))
         with ours(folder / "ours") as our, theirs(folder / "theirs") as their:
-            first_ours.append(registered(our))
-            first_theirs.append(registered(their))
+            registered(our)
+            registered(their)
             for _ in range(ROUNDS):
                 again_ours.append(again(our))
                 again_theirs.append(again(their))
