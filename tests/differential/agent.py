@@ -9,7 +9,15 @@ from meshd.callables.dump import dump
 from meshd.callables.load import Loader
 from meshd.clock import SystemClock
 from meshd.daemon.wiring import parts_of, plan_of
-from meshd.domain.spec import AgentSpec, Hints, NeedSpec, ParameterSpec, ResultSpec, ToolSpec
+from meshd.domain.spec import (
+    DEFAULT_MAX_REQUEST_BYTES,
+    AgentSpec,
+    Hints,
+    NeedSpec,
+    ParameterSpec,
+    ResultSpec,
+    ToolSpec,
+)
 from meshd.runtime.agent import RunningAgent
 from meshd.runtime.edge import Edge
 from meshd.runtime.workers import Workers
@@ -110,13 +118,21 @@ SLOW = tuple(tool(one) for one in ("slow", "slow_ticks", "endless", "endless_tic
 """These are not called by chance."""
 
 
-def odd_agent(workers: Workers, *, locked: bool = False) -> RunningAgent:
+def odd_agent(
+    workers: Workers, *, locked: bool = False, max_bytes: int = DEFAULT_MAX_REQUEST_BYTES
+) -> RunningAgent:
     """Load the callables and make the agent; nothing is served yet.
 
     `locked` adds a tool that demands a token, for which every request is looked at.
     """
     tools = (*TOOLS, *SLOW, *((tool("add", LOCKED),) if locked else ()))
-    spec = AgentSpec(name="odd", version="2.1.0", roots=(str(SOURCE),), tools=tools)
+    spec = AgentSpec(
+        name="odd",
+        version="2.1.0",
+        roots=(str(SOURCE),),
+        tools=tools,
+        max_request_bytes=max_bytes,
+    )
     loaded, diagnostics = load_agent(spec, Loader(ImportPolicy(spec.roots)))
     assert loaded is not None, diagnostics
     parts = replace(parts_of(loaded), tokens={LOCKED: TOKEN} if locked else {})

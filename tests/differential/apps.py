@@ -62,8 +62,13 @@ Wrap = Callable[[ASGIApp], ASGIApp]
 
 
 @contextlib.contextmanager
-def two_apps(wrap: Wrap | None = None, *, locked: bool = False) -> Generator[Apps, None, None]:
-    """Serve the agent both ways while the block runs; `wrap` puts another lane in front."""
+def two_apps(
+    wrap: Wrap | None = None, *, hosts: tuple[str, ...] = HOSTS, **agent: Any
+) -> Generator[Apps, None, None]:
+    """Serve the agent both ways while the block runs; `wrap` puts another lane in front.
+
+    `agent` is said to `odd_agent`.
+    """
     loop = uvloop.new_event_loop()
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)  # what tools raise on purpose is logged with its frames
@@ -72,11 +77,11 @@ def two_apps(wrap: Wrap | None = None, *, locked: bool = False) -> Generator[App
 
     async def serve() -> None:
         workers = Workers()
-        agent = odd_agent(workers, locked=locked)
+        odd = odd_agent(workers, **agent)
         try:
-            async with agent.applications(HOSTS, SystemClock()) as made:
+            async with odd.applications(hosts, SystemClock()) as made:
                 lane = made.laned if wrap is None else wrap(made.plain)
-                ready.set_result(Apps(agent, lane, made.plain, loop))
+                ready.set_result(Apps(odd, lane, made.plain, loop))
                 await ended
         finally:
             workers.close()

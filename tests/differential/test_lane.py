@@ -198,6 +198,64 @@ def test_tokens_are_demanded_alike() -> None:
         assert statuses == [401, 200, 200]
 
 
+@pytest.mark.timeout(30)
+def test_a_limit_of_ones_own_holds_for_both() -> None:
+    requests: list[Request] = []
+    for tool in (LOCKED, "add"):
+        for draft in (modern(tool, {"a": 1, "b": 2}), older(tool, {"a": 1, "b": 2})):
+            one = draft.request().with_header(b"authorization", AUTHORIZATIONS[0])
+            for size in (999, 1_000, 1_001, 5_000):
+                body = one.body + b" " * (size - len(one.body))
+                length = b"%d" % size
+                requests.append(replace(one, chunks=(body,)))
+                requests.append(replace(one, chunks=(body[:500], body[500:])))
+                requests.append(replace(one, chunks=(body,)).with_header(b"content-length", length))
+    for locked in (True, False):
+        with two_apps(locked=locked, max_bytes=1_000) as apps:
+            assert_alike(apps, requests)
+            assert {apps.both(request)[0].status for request in requests} == {200, 413}
+
+
+NAMES = (
+    b"127.0.0.1",
+    b"127.0.0.1:8000",
+    b"localhost",
+    b"LOCALHOST:8000",
+    b"[::1]",
+    b"[::1]:8000",
+    b"::1",
+    b"mesh.example",
+    b"mesh.example:8000",
+    b"Mesh.Example",
+    b"a.mesh.example",
+    b"mesh.example.",
+    b"10.0.0.1",
+    b"evil.example",
+    b"*",
+    b"",
+    b"mesh.example:port",
+    b"mesh.example:99999",
+)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    "hosts", [("*",), ("mesh.example",), ("10.0.0.1", "mesh.example"), ("::1",)]
+)
+def test_it_may_be_named_alike(hosts: tuple[str, ...]) -> None:
+    one = modern("add", {"a": 1, "b": 2}).request()
+    named = [one.with_header(b"host", name) for name in NAMES]
+    origins = [None, *(b"http://" + name for name in NAMES), b"https://mesh.example", b"null"]
+    requests = [
+        request if origin is None else request.with_header(b"origin", origin)
+        for request in named
+        for origin in origins
+    ]
+    with two_apps(hosts=hosts) as apps:
+        assert_alike(apps, requests)
+        assert apps.by_lane > 0
+
+
 # What was different once
 
 REGRESSIONS: dict[str, Draft] = {

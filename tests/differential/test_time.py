@@ -10,8 +10,9 @@ from starlette.types import ASGIApp
 
 from meshd.clock import SystemClock
 from tests.differential.apps import Apps, two_apps
+from tests.differential.compare import difference
 from tests.differential.requests import Draft, modern, older
-from tests.differential.wire import Exchange, Request
+from tests.differential.wire import Answer, Exchange, Request
 
 PATIENCE_SECONDS = 3
 
@@ -137,3 +138,29 @@ def test_many_at_a_time_are_not_mixed_up(apps: Apps) -> None:
 
     lane, plain = apps.run(together(apps.lane)), apps.run(together(apps.plain))
     assert [one.body for one in lane] == [one.body for one in plain]
+
+
+PING_SECONDS = 0.08
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(("tool", "token"), [("slow", None), ("slow", 1), ("slow_ticks", None)])
+def test_a_long_silence_is_filled_with_pings(
+    apps: Apps, monkeypatch: pytest.MonkeyPatch, tool: str, token: int | None
+) -> None:
+    monkeypatch.setattr("meshd.runtime.lane.exchange.PING_SECONDS", PING_SECONDS)
+    monkeypatch.setattr("mcp.server._streamable_http_modern._SSE_PING_INTERVAL", PING_SECONDS)
+    draft = modern(tool, {"seconds": 0.19} if tool == "slow" else {"n": 18})
+    if token is not None:
+        draft.meta["progressToken"] = token
+    lane, plain = apps.both(draft.request())
+    assert not lane.by_starlette
+    # How many there are is a matter of moments.
+    once = [Answer(one.status, one.headers, without_repeats(one.body)) for one in (lane, plain)]
+    assert not difference(*once)
+    assert once[0].body.startswith(b": ping\r\n\r\nevent: message\r\n")
+
+
+def without_repeats(stream: bytes) -> bytes:
+    found = stream.split(b"\r\n\r\n")
+    return b"\r\n\r\n".join(one for at, one in enumerate(found) if not at or one != found[at - 1])

@@ -247,7 +247,7 @@ async def slow(seconds: float = 0.06) -> str:
 
 
 async def slow_ticks(n: int = 2) -> AsyncIterator[int]:
-    for i in range(min(n, 4)):
+    for i in range(min(n, 20)):
         await asyncio.sleep(0.01)  # noqa: TID251
         yield i
 
