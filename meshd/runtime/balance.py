@@ -145,6 +145,12 @@ class Lines(Generic[U]):
             return None if line in tried or not line.breaker.admits(now) else line
         if now - self._reviewed_at >= REVIEW_SECONDS:
             self._review(now)
+        # Nearly always two of the best tier can be used, so that the others need no look.
+        best = self._tiers[0] if self._tiers else ()
+        if self._balance == "least" and not tried and len(best) > 1:
+            left, right = self._two(best)
+            if left.is_usable(now) and right.is_usable(now):
+                return self._cheaper(left, right, now)
         for tier in self._tiers:
             usable = [line for line in tier if line.is_usable(now) and line not in tried]
             if usable:
@@ -168,12 +174,18 @@ class Lines(Generic[U]):
             case "round_robin":
                 return self._next(tier, usable)
             case "least":
-                one = int(self._chance() * len(usable))
-                # Any but that one.
-                other = (one + 1 + int(self._chance() * (len(usable) - 1))) % len(usable)
-                left, right = usable[one], usable[other]
-                is_left = left.cost(now, self._typical) <= right.cost(now, self._typical)
-                return left if is_left else right
+                return self._cheaper(*self._two(usable), now)
+
+    def _two(self, lines: Sequence[Line[U]]) -> tuple[Line[U], Line[U]]:
+        """Return any two of at least two lines."""
+        number = len(lines)
+        one = int(self._chance() * number)
+        other = (one + 1 + int(self._chance() * (number - 1))) % number
+        return lines[one], lines[other]
+
+    def _cheaper(self, left: Line[U], right: Line[U], now: float) -> Line[U]:
+        is_left = left.cost(now, self._typical) <= right.cost(now, self._typical)
+        return left if is_left else right
 
     def _next(self, tier: tuple[Line[U], ...], usable: list[Line[U]]) -> Line[U]:
         while True:

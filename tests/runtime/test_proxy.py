@@ -313,3 +313,34 @@ async def test_an_error_reaches_the_sync_consumer_after_the_chunks_before_it() -
         await in_thread(workers, edge, consume)
     assert found == [1]
     workers.close()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [([1, 2], [1, 2]), ([], []), ({"a": 1}, [{"a": 1}])]
+)
+async def test_what_hands_over_no_chunks_is_iterated_as_a_whole(value: Any, expected: Any) -> None:
+    async def call(_: dict[str, JsonValue]) -> JsonValue:
+        return value
+
+    edge = edge_over(InProcessUpstream("there.thing", call, STREAMING))
+    assert [chunk async for chunk in AsyncProxy(edge)()] == expected
+
+
+async def test_a_call_is_driven_as_a_coroutine_too() -> None:
+    call = AsyncProxy(edge_over(FakeUpstream(7)))()
+
+    async def driven() -> Any:
+        # By hand, as an event loop of another kind would do it.
+        call.send(None)
+        return call.throw(LookupError("thrown in"))
+
+    with pytest.raises(LookupError, match="thrown in"):
+        await driven()
+
+
+async def test_a_stream_that_nobody_began_leaves_nothing_behind() -> None:
+    edge = edge_over(FakeUpstream([1], traits=STREAMING))
+    chunks = edge.stream({})
+    del chunks
+    assert edge.counters.in_flight == 0
+    assert [state.in_flight for state in edge.states] == [0]
