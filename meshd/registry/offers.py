@@ -16,7 +16,7 @@ from meshd.registry.offer import Offer, Upstream
 from meshd.registry.reasons import evaluation_cycle, status_reason, why_unserved
 
 _PENDING = "not judged yet"
-_MAX_REMEMBERED = 100_000
+MAX_REMEMBERED = 100_000
 
 Key = tuple[str, str]
 """An instance's id and a tool's name."""
@@ -80,7 +80,7 @@ class Offers:
             _, upstreams = self._resolved(self.of(want.capability, want.namespace), want)
             found[want] = upstreams
             self._remembered += 1
-            if self._remembered > _MAX_REMEMBERED:
+            if self._remembered > MAX_REMEMBERED:
                 self._found.clear()
                 self._remembered = 0
         return upstreams

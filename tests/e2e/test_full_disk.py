@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.mesh import meshd, running_mesh
 from tests.e2e.project import call, instance, shop, until
+from tests.e2e.registries import running_registry
 from tests.e2e.test_supervision import resolved
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
@@ -78,3 +79,24 @@ def test_a_disk_that_fills_up_stops_no_call_and_no_restart(tmp_path: Path, disk:
         assert mesh.view()["registry"]["status"] == "ready"
         (disk / "ballast").unlink()
         assert call(endpoint, "order", item="milk") == "milk costs 4 EUR"
+
+
+def test_a_registry_goes_on_without_room_and_writes_when_there_is_some(disk: Path) -> None:
+    store = ("--store", f"sqlite:///{disk / 'registry.sqlite'}")
+    tool = {"function_name": "do_a", "capability": "a", "description": "x" * 5000}
+    slow = {"interval_seconds": 60}
+    with running_registry(disk.parent, *store) as registry:
+        registry.post("before-1", tool, meshd=slow)
+        fill(disk)
+        for number in range(20):
+            assert registry.post(f"during-{number}", tool, meshd=slow)["status"] == "success"
+        until(lambda: registry.get("/health")["status"] == "degraded")
+        assert "full" in registry.get("/health")["store"]["reason"]
+        assert registry.head("before-1") == 200
+        (disk / "ballast").unlink()
+        until(lambda: registry.get("/health")["status"] == "healthy")
+        registry.process.kill()
+        registry.process.wait()
+    with running_registry(disk.parent, *store) as registry:
+        listed = {each["id"] for each in registry.get("/agents")["agents"]}
+        assert listed == {"before-1", *(f"during-{number}" for number in range(20))}
