@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from fastmcp import Context
+from fastmcp.server.http import StarletteWithLifespan
 
 from meshd.clock import SystemClock
 from meshd.domain.signature import Mode
@@ -13,6 +14,7 @@ from meshd.plan.model import AgentPlan, ToolPlan
 from meshd.runtime.agent import Parts, RunningAgent
 from meshd.runtime.context import NO_CALL, current_call
 from meshd.runtime.front import Doors, called_tool
+from meshd.runtime.server import limit_bodies
 from meshd.runtime.workers import Workers
 from tests.runtime.asgi import Question, agent_apps, asked, message_of, newer, older
 from tests.runtime.fakes import FakeBody
@@ -200,3 +202,8 @@ async def test_hosts_are_judged_before_tokens_and_sizes() -> None:
         question = newer("locked").with_headers((b"host", b"evil.example"), without=b"host")
         for app in (apps.laned, apps.plain):
             assert (await asked(app, question)).status == 421
+
+
+def test_another_way_to_limit_bodies_does_not_go_unnoticed() -> None:
+    with pytest.raises(RuntimeError, match="limits request bodies in another way"):
+        limit_bodies(StarletteWithLifespan(), 1)

@@ -83,17 +83,16 @@ class Exchange:
         """
         self._attend()
         try:
-            value = await continued(call, awaited)
+            return await continued(call, awaited)
         except asyncio.CancelledError:
             # Somebody else may have cancelled it at the same moment: then that holds.
-            if self._ended_by is not None and self._task.uncancel() == 0:
+            if self._ended_by is not None and self._task.cancelling() == 1:
                 raise self._ended_by from None
             raise
         finally:
             self._leave()
-        if self._ended_by is not None:
-            self._task.uncancel()
-        return value
+            if self._ended_by is not None:
+                self._task.uncancel()
 
     async def send_event(self, message: bytes) -> None:
         """Send one event; the stream begins with the first. Waits for a slow client."""
@@ -155,7 +154,9 @@ class Exchange:
         silence = self._loop.time() - self._last_sent
         wait = PING_SECONDS - silence
         if wait <= 0:
-            self._pinging = asyncio.ensure_future(self.send_event(_PING))
+            # A client that has not taken the last ping gets no further one.
+            if self._pinging is None or self._pinging.done():
+                self._pinging = asyncio.ensure_future(self.send_event(_PING))
             wait = PING_SECONDS
         self._ping_timer = self._loop.call_later(wait, self._ping)
 

@@ -127,6 +127,48 @@ async def test_a_call_that_does_not_mind_being_cancelled_is_answered() -> None:
 
         reply, _ = await asyncio.gather(asked(apps.laned, question), leave())
     assert reply.result["structuredContent"] == {"result": "still here"}
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def test_a_call_that_fails_as_it_is_cancelled_is_answered() -> None:
+    async def clumsy() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise LookupError("the other cleanup")
+
+    async with agent_apps(clumsy) as apps:
+        question = newer("clumsy").with_headers((b"meshd-timeout", b"0.01"))
+        task = asyncio.current_task()
+        assert task is not None
+        reply = await asked(apps.laned, question)
+        assert reply.result["content"][0]["text"] == "LookupError: the other cleanup"
+        assert task.cancelling() == 0
+
+
+async def test_a_client_that_reads_nothing_is_sent_one_ping_at_a_time() -> None:
+    waiting = Waiting()
+    async with agent_apps(named(waiting)) as apps:
+        question = newer("wait")
+        sent: list[Any] = []
+        chunks = list(question.chunks)
+
+        async def receive() -> Any:
+            if chunks:
+                return {"type": "http.request", "body": chunks.pop()}
+            return await asyncio.get_running_loop().create_future()
+
+        async def send(message: Any) -> None:
+            sent.append(message["type"])
+            await asyncio.get_running_loop().create_future()
+
+        serving = asyncio.ensure_future(apps.laned(question.scope(), receive, send))
+        await SystemClock().sleep(0.15)
+        assert sent == ["http.response.start"]
+        serving.cancel()
+        await asyncio.wait([serving])
 
 
 async def test_who_is_cancelled_from_outside_answers_nothing() -> None:
@@ -142,7 +184,7 @@ async def test_who_is_cancelled_from_outside_answers_nothing() -> None:
 
 @FORMS
 @pytest.mark.parametrize(
-    "header", [(b"meshd-timeout", b"0.02"), (b"meshd-timeout", b" 0.02 "), (b"meshd-timeout", b"0")]
+    "header", [(b"meshd-timeout", b"0.3"), (b"meshd-timeout", b" 0.3 "), (b"meshd-timeout", b"0")]
 )
 async def test_a_call_whose_time_is_over_is_answered_alike(
     form: Form, header: tuple[bytes, bytes]
