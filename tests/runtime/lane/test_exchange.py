@@ -184,7 +184,7 @@ async def test_who_is_cancelled_from_outside_answers_nothing() -> None:
 
 @FORMS
 @pytest.mark.parametrize(
-    "header", [(b"meshd-timeout", b"0.3"), (b"meshd-timeout", b" 0.3 "), (b"meshd-timeout", b"0")]
+    "header", [(b"meshd-timeout", b"0.1"), (b"meshd-timeout", b" 0.1 "), (b"meshd-timeout", b"0")]
 )
 async def test_a_call_whose_time_is_over_is_answered_alike(
     form: Form, header: tuple[bytes, bytes]
@@ -192,6 +192,8 @@ async def test_a_call_whose_time_is_over_is_answered_alike(
     for way in ("laned", "plain"):
         waiting = Waiting()
         async with agent_apps(named(waiting)) as apps:
+            # What FastMCP does once, with the first request, may take longer than the call may.
+            await asked(apps.plain, form("unknown"))
             reply = await asked(getattr(apps, way), form("wait").with_headers(header))
             assert reply.by_fastmcp == (way == "plain")
         assert waiting.ended == ([] if header[1] == b"0" else ["cancelled"])
