@@ -5,12 +5,14 @@ import contextlib
 import logging
 import socket
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from meshd.clock import Clock
+from meshd.runtime.joined_writes import JoinedWrites
 
 BACKLOG = 2048
 TICK_SECONDS = 0.01
@@ -27,6 +29,11 @@ class Connection(HttpToolsProtocol):
     """A connection that can be told to take one more request, and to say that it is the last."""
 
     is_draining = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Begin to serve a client."""
+        super().connection_made(transport)
+        self._joined = JoinedWrites(transport)
 
     @property
     def is_idle(self) -> bool:
@@ -45,8 +52,12 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Begin to answer a request."""
         super().on_headers_complete()
+        cycle = self.cycle
         if self.is_draining:
-            self.cycle.keep_alive = False
+            cycle.keep_alive = False
+        if not self.pipeline:  # else an earlier answer is being written
+            self._joined.cycle = cycle
+            cycle.transport = cast("asyncio.Transport", self._joined)
 
     def drain(self) -> None:
         """Let the next answer be the last one; an answer under way cannot say so any more."""

@@ -3,9 +3,10 @@
     python -m tests.benchmarks.serving [--seconds 60]
 
 The servers share one core, the load (wrk) has the other. The echo reads the body, parses it with
-orjson and dumps a fixed envelope, on uvicorn set as agents set it: what no Python server is faster
-than. Stock FastMCP is what `FastMCP.http_app()` makes, on uvicorn with uvloop and httptools. The
-agents run in a mesh as any do: their code loaded from files, in processes of their own, metrics on.
+orjson and dumps a fixed envelope, on uvicorn set as agents set it, once with the class of
+connections that meshd adds. Stock FastMCP is what `FastMCP.http_app()` makes, on uvicorn with
+uvloop and httptools. The agents run in a mesh as any do: their code loaded from files, in processes
+of their own, metrics on.
 """
 
 import argparse
@@ -17,14 +18,14 @@ import tempfile
 from collections.abc import Generator
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import uvicorn
 import uvloop
 from starlette.types import Receive, Scope, Send
 
-from meshd.runtime.http import BACKLOG
+from meshd.runtime.http import BACKLOG, Connection
 from tests.benchmarks.load import (
     SERVER_CORE,
     Side,
@@ -166,6 +167,8 @@ ORDER = {
     ],
 }
 
+Connections = Literal["httptools"] | type[Connection]
+
 
 async def echo(_: Scope, receive: Receive, send: Send) -> None:
     """Answer with the same each time, as soon as the body is read and parsed."""
@@ -184,11 +187,11 @@ async def echo(_: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": answer})
 
 
-def serve_echo(listener: socket.socket) -> None:
+def serve_echo(listener: socket.socket, connection: Connections) -> None:
     """Serve the echo with uvicorn, set as agents set it."""
     config = uvicorn.Config(
         echo,
-        http="httptools",
+        http=connection,
         ws="none",
         lifespan="off",
         log_level="error",
@@ -211,10 +214,10 @@ def listening() -> Generator[tuple[socket.socket, str]]:
 
 
 @contextlib.contextmanager
-def served_echo() -> Generator[tuple[str, int]]:
+def served_echo(connection: Connections = "httptools") -> Generator[tuple[str, int]]:
     """Serve the echo while the block runs; yield its URL and its process."""
     with listening() as (listener, url):
-        server = get_context("fork").Process(target=serve_echo, args=(listener,))
+        server = get_context("fork").Process(target=serve_echo, args=(listener, connection))
         server.start()
         try:
             assert server.pid is not None
@@ -263,6 +266,7 @@ def all_sides() -> Generator[dict[str, Side]]:
             return stack.enter_context(served_stock(project / "src", *tools))
 
         bare = stack.enter_context(served_echo())
+        own_echo = stack.enter_context(served_echo(Connection))
         stock, large_stock = stock_with(*SIMPLE), stock_with(*SIMPLE, *["add"] * 96)
         stock_orders = stock_with("priced")
         mesh = stack.enter_context(running_mesh(project, folder=folder))
@@ -273,6 +277,7 @@ def all_sides() -> Generator[dict[str, Side]]:
         order = {"order": ORDER}
         sides = {
             "echo": Side("bare echo", *bare, "add", NUMBERS),
+            "own echo": Side("bare echo, meshd's connections", *own_echo, "add", NUMBERS),
             "ours": Side("meshd", *ours, "add", NUMBERS),
             "large": Side("meshd, 104 tools", *large, "add", NUMBERS),
             "stock": Side("stock FastMCP, 4 tools", *stock, "add", NUMBERS),
@@ -301,7 +306,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="how fast agents answer")
     parser.add_argument("--seconds", type=int, default=60, help="how long the load lasts")
-    rounds = max(1, parser.parse_args().seconds // 19)
+    rounds = max(1, parser.parse_args().seconds // 20)
     install_wrk()
     with all_sides() as sides:
         compared = [sides[name] for name in ("echo", "ours", "stock")]
@@ -318,6 +323,7 @@ def main() -> None:
     for number in (16, 32):
         print_ratio(sides["ours"], sides["echo"], number, "0.6")
         print_ratio(sides["ours"], sides["stock"], number, "20")
+    print_ratio(sides["ours"], sides["own echo"], 16, "none")
     print_ratio(sides["large"], sides["large stock"], 16, "100")
     print_ratio(sides["large"], sides["ours"], 16, "1: as many tools as you like")
     print_ratio(sides["inline"], sides["echo"], 16, "none")

@@ -100,6 +100,14 @@ async def test_an_idle_connection_may_be_used_once_more_and_is_told_so() -> None
         await draining
 
 
+async def test_requests_that_come_together_are_answered_in_turn() -> None:
+    async with served(App(), "busy") as (_, [client]):
+        client.send(REQUEST * 3)
+        for _ in range(3):
+            assert "connection: close" not in await client.answer()
+        client.writer.close()
+
+
 async def test_without_lingering_idle_connections_are_closed_at_once() -> None:
     async with served(App(), "idle") as (server, [idle]):
         await idle.asked()
