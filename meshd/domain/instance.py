@@ -77,7 +77,3 @@ class Instance:
         for tool in self.tools:
             for dependency in tool.dependencies:
                 yield tool, dependency
-
-    def capabilities(self) -> set[str]:
-        """Return the names of the capabilities that it offers."""
-        return {tool.capability for tool in self.tools if tool.capability}

@@ -3,7 +3,7 @@
 Nothing here knows more than the shape of requests and answers.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -20,6 +20,7 @@ from meshd.registry import answers
 from meshd.registry.events import Event
 from meshd.registry.heartbeats import PATH, Heartbeats, incarnation_of
 from meshd.registry.keeper import Keeper
+from meshd.registry.offers import Offers
 from meshd.registry.registered import Record
 from meshd.registry.registry import GRACEFUL
 
@@ -122,10 +123,11 @@ class Routes:
     async def _agents(self, request: Request) -> Response:
         keeper = self._keeper
         now = keeper.now()
+        registry = keeper.registry
         matches = _agent_filter(request)
         listed = [
-            answers.agent_entry(record, keeper.registry.wiring(record, now), keeper.registry.offers)
-            for record in keeper.registry.records()
+            answers.agent_entry(record, registry.wiring(record, now), registry.offers)
+            for record in registry.records(_capabilities(request, registry.offers))
             if matches(record)
         ]
         return _json(
@@ -159,30 +161,34 @@ class Routes:
 
 def _agent_filter(request: Request) -> Callable[[Record], bool]:
     asked = request.query_params
-    fuzzy = asked.get("fuzzy", "").lower() in {"1", "true", "yes"}
-    capabilities = [
-        name
-        for text in asked.getlist("capabilities")
-        for name in map(str.strip, text.split(","))
-        if name
-    ]
+    status, namespace, kind = (asked.get(name) for name in ("status", "namespace", "type"))
 
     def matches(record: Record) -> bool:
         instance = record.instance
         return (
-            asked.get("status", instance.status) == instance.status
-            and asked.get("namespace", instance.namespace) == instance.namespace
-            and asked.get("type", instance.agent_type) == instance.agent_type
-            and (not capabilities or _offers_any(instance.capabilities(), capabilities, fuzzy))
+            status in {None, instance.status}
+            and namespace in {None, instance.namespace}
+            and kind in {None, instance.agent_type}
         )
 
     return matches
 
 
-def _offers_any(offered: Iterable[str], asked: Iterable[str], fuzzy: bool) -> bool:  # noqa: FBT001
-    if not fuzzy:
-        return not set(asked).isdisjoint(offered)
-    return any(name.lower() in each.lower() for each in offered for name in asked)
+def _capabilities(request: Request, offers: Offers) -> set[str] | None:
+    """Return the capabilities that are asked for; None if any will do."""
+    asked = request.query_params
+    names = {
+        name
+        for text in asked.getlist("capabilities")
+        for name in map(str.strip, text.split(","))
+        if name
+    }
+    if not names:
+        return None
+    if asked.get("fuzzy", "").lower() not in {"1", "true", "yes"}:
+        return names
+    parts = [name.lower() for name in names]
+    return {each for each in offers.capabilities() if any(part in each.lower() for part in parts)}
 
 
 def _event_filter(request: Request) -> Callable[[Event], bool]:

@@ -73,6 +73,10 @@ class Offers:
         for offers in namespaces.values():
             yield from offers.values()
 
+    def capabilities(self) -> Iterable[str]:
+        """Return the names of all capabilities that are offered."""
+        return self._by_capability.keys()
+
     def upstreams(self, want: Want) -> tuple[Upstream, ...]:
         """Return what serves a need, best first."""
         found = self._found.setdefault(want.capability, {})

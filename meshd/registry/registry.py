@@ -5,7 +5,7 @@ that says what the last did, touch nothing but their record; all else is handed 
 only remembers what must survive.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from meshd.domain.instance import Instance, Status
@@ -203,9 +203,12 @@ class Registry:
             if record := self._roster.get(name):
                 self.wiring(record, now)
 
-    def records(self) -> Iterator[Record]:
-        """Yield all registrations in the order of their ids."""
-        return self._roster.sorted()
+    def records(self, capabilities: Iterable[str] | None = None) -> Iterator[Record]:
+        """Yield registrations in the order of their ids: all, or those that offer one of these."""
+        if capabilities is None:
+            return self._roster.sorted()
+        offers = (offer for name in capabilities for offer in self.offers.of(name))
+        return self._roster.sorted({offer.instance.id for offer in offers})
 
     def wiring(self, record: Record, now: Moment) -> Wiring:
         """Return the dependencies of an instance as they are resolved now."""

@@ -1,6 +1,6 @@
 """All records, by id and by the body that was heard last; no more than there is room for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from meshd.errors import RegistryFull
 from meshd.registry.registered import Limits, Record
@@ -23,9 +23,9 @@ class Roster:
         """Return the record of the instance whose last full heartbeat had this digest."""
         return self._by_digest.get(digest)
 
-    def sorted(self) -> Iterator[Record]:
-        """Yield all records in the order of their ids."""
-        return (self._records[name] for name in sorted(self._records))
+    def sorted(self, names: Iterable[str] | None = None) -> Iterator[Record]:
+        """Yield records in the order of their ids: all, or those that are named."""
+        return (self._records[name] for name in sorted(self._records if names is None else names))
 
     def unsorted(self) -> tuple[Record, ...]:
         """Return all records."""

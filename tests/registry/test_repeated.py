@@ -97,7 +97,7 @@ async def test_only_the_last_words_of_an_instance_count(wire: Wire) -> None:
 
     assert len(wire.read) == 3
     [record] = wire.keeper.registry.records()
-    assert record.instance.capabilities() == {"a"}
+    assert [tool.capability for tool in record.instance.tools] == ["a"]
 
 
 async def test_who_was_given_up_is_read_again(wire: Wire) -> None:
