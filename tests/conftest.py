@@ -1,5 +1,7 @@
 """What every test gets: a time limit that fits its tier, and the same examples on each run."""
 
+from collections.abc import Generator
+
 import pytest
 from hypothesis import settings
 
@@ -23,3 +25,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             limits.append(HYPOTHESIS_SECONDS)
         if limits:
             item.add_marker(pytest.mark.timeout(max(limits)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let reports be sent between processes: captured logs may hold halves of characters."""
+    report = yield
+    report.sections = [(title, _sendable(text)) for title, text in report.sections]
+    return report
+
+
+def _sendable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()

@@ -218,6 +218,7 @@ _CALL: Mapping[str, tuple[str, Callable[[Any], JsonValue]]] = {
     "timeout": ("timeout_seconds", _duration),
     "retries.max": ("retries_max", _plain),
     "retries.on": ("retries_on", list),
+    "retries.timeout": ("retries_timeout_seconds", _duration),
     "retries.backoff": ("retries_backoff_seconds", _duration),
     "retries.budget": ("retries_budget", _share),
     "breaker.failures": ("breaker_failures", _plain),

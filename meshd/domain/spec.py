@@ -58,9 +58,10 @@ class SecretSpec(Placed):
 class CallSettings(Placed):
     """How calls are made; `None` leaves the choice to the next outer level: the nearest wins.
 
-    Times are in seconds; `retries_budget` is a share of calls, from 0 to 1. `auth` is the bearer
-    token: on a tool the one that it demands, on a need the one to send. `headers` are sent with
-    each call; `propagate` names the headers of the request being served that are handed on, in
+    Times are in seconds; `retries_budget` is a share of calls, from 0 to 1, and
+    `retries_timeout_seconds` what one attempt may take where another may follow. `auth` is the
+    bearer token: on a tool the one that it demands, on a need the one to send. `headers` are sent
+    with each call; `propagate` names the headers of the request being served that are handed on, in
     lower case. `concurrency` limits the calls under way on an edge. `hedge_seconds` is the time
     after which a call without an answer is made a second time, elsewhere.
     """
@@ -69,6 +70,7 @@ class CallSettings(Placed):
     retries_max: int | None = None
     retries_on: tuple[RetryOn, ...] | None = None
     retries_backoff_seconds: float | None = None
+    retries_timeout_seconds: float | None = None
     retries_budget: float | None = None
     breaker_failures: int | None = None
     breaker_open_seconds: float | None = None

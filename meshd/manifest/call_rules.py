@@ -19,6 +19,7 @@ def call_problems(call: Call, node: Node, path: tuple[Step, ...]) -> Iterator[Di
         ("timeout",): (call.timeout, "a timeout"),
         ("hedge",): (call.hedge, "the time before a second call"),
         ("breaker", "open"): (call.breaker.open, "the time that a breaker stays open"),
+        ("retries", "timeout"): (call.retries.timeout, "the time of an attempt"),
         ("retries", "backoff"): (call.retries.backoff, "the pause before a retry"),
     }
     for key, (seconds, what) in times.items():

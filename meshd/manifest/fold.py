@@ -335,6 +335,7 @@ _CALL = {
 _RETRIES = {
     "max": "retries_max",
     "on": "retries_on",
+    "timeout": "retries_timeout_seconds",
     "backoff": "retries_backoff_seconds",
     "budget": "retries_budget",
 }

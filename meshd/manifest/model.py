@@ -74,9 +74,16 @@ class Retries(Section):
         "called again where the tool is not idempotent.",
         change="rewire",
     )
+    timeout: Duration | None = setting(
+        None,
+        about="How long one attempt may take where another may follow; as long as the call unless "
+        "set. For idempotent tools only.",
+        change="rewire",
+    )
     backoff: Duration | None = setting(
         None,
-        about="Pause before the second retry, doubled with each; 100ms unless set.",
+        about="Pause before a retry where no other provider is left, doubled with each; 100ms "
+        "unless set.",
         change="rewire",
     )
     budget: Percent | None = setting(

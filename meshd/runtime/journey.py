@@ -141,13 +141,32 @@ class Journey:
         routes, wired = self._routes, line.upstream
         arguments = sendable(wired.provider)
         attempt = self._begin(line)
+        calling = wired.upstream.call(arguments, wired.outgoing, self._context)
+        if wired.attempt_seconds is not None:
+            calling = self._limited(calling, wired, attempt)
         try:
-            value = await wired.upstream.call(arguments, wired.outgoing, self._context)
+            value = await calling
         except BaseException as error:
             self._ended(error, attempt)
             raise
         routes.answered(attempt, well=True)
         return value
+
+    async def _limited(
+        self, calling: Awaitable[JsonValue], wired: Wired, attempt: Attempt
+    ) -> JsonValue:
+        """Await an attempt for as long as one may take; the last one has what the call has left."""
+        retries_left = (wired.settings.retries_max or 0) - self._retries
+        limit = asyncio.timeout(wired.attempt_seconds if retries_left > 0 else None)
+        try:
+            async with limit:
+                return await calling
+        except TimeoutError as error:
+            if isinstance(error, CallTimedOut) or not limit.expired():
+                raise
+            attempt.is_too_late = True
+            message = f"`{wired.provider}` did not answer within {wired.attempt_seconds:g} s"
+            raise CallTimedOut(message, provider=wired.provider) from None
 
     async def _chunks(
         self, line: Line[Wired], sendable: Sendable
@@ -176,7 +195,7 @@ class Journey:
         """Let the line know how an attempt ended."""
         routes = self._routes
         match error:
-            case _ if self._is_too_late():
+            case _ if self._is_too_late() or attempt.is_too_late:
                 routes.gave_up(attempt, is_too_late=True)
             case Unreachable():
                 routes.refused(attempt)

@@ -141,6 +141,7 @@ _SHARED: Mapping[str, tuple[str, Reader]] = {
 
 _OWN: Mapping[str, tuple[str, Reader]] = {
     "retries_on": ("retries_on", _several_of(*get_args(RetryOn))),
+    "retries_timeout": ("retries_timeout_seconds", _seconds),
     "retries_backoff": ("retries_backoff_seconds", _seconds),
     "retries_budget": ("retries_budget", _number(0, 1, may_be_least=True)),
     "breaker_failures": ("breaker_failures", _count(1, MOST_CALLS)),

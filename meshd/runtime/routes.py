@@ -69,6 +69,7 @@ class Wired:
     """An upstream with the terms of an edge's calls to it, made once for all calls."""
 
     __slots__ = (
+        "attempt_seconds",
         "hedge_seconds",
         "idempotent",
         "key",
@@ -89,19 +90,24 @@ class Wired:
         self.settings = nearest(own, traits.call, BUILT_IN)
         # What may run twice at the same time must change nothing.
         self.hedge_seconds = self.settings.hedge_seconds if traits.read_only else None
+        self.attempt_seconds = self.settings.retries_timeout_seconds if self.idempotent else None
         token = token_for(upstream.provider, traits.auth_required)
         self.outgoing = Outgoing(self.settings, token)
 
 
 class Attempt:
-    """One attempt of a call, over one line; `is_probe` says that the breaker finds out by it."""
+    """One attempt of a call, over one line; `is_probe` says that the breaker finds out by it.
 
-    __slots__ = ("began", "is_probe", "line")
+    `is_too_late` says that the time of the attempt is over, though that of its call is not.
+    """
+
+    __slots__ = ("began", "is_probe", "is_too_late", "line")
 
     def __init__(self, line: Line[Wired], now: float) -> None:
         self.line = line
         self.began = now
         self.is_probe = line.begin(now)
+        self.is_too_late = False
 
 
 class Routes:

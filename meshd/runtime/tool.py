@@ -214,7 +214,11 @@ class RunningTool:
 
     def _failed(self, error: BaseException) -> ToolFailed:
         if isinstance(error, CallError):
-            return ToolFailed(f"`{error.provider}` failed: {error}", provider=self.provider)
+            text = str(error)
+            who = f"`{error.provider}`"
+            # Not every error needs to be told whose it is.
+            told = text if text.startswith(who) else f"{who} failed: {text}"
+            return ToolFailed(told, provider=self.provider)
         log_raised(self.provider, error)
         return ToolFailed(described(error), provider=self.provider)
 

@@ -152,6 +152,31 @@ def test_a_call_that_takes_too_long_ends_and_is_not_made_again(traits: Traits) -
     assert virtually(main()) == ((CallTimedOut, 1, 0.3), 1, 1)
 
 
+@pytest.mark.parametrize(
+    ("traits", "settings", "expected", "runs"),
+    [
+        # The second one answers in time.
+        (IDEMPOTENT, {}, ("ok", 0.25), [1, 1]),
+        # The last attempt has all the time that is left.
+        (IDEMPOTENT, {"retries_max": 0}, ("ok", 1.5), [1, 0]),
+        # It may have run, and may not run twice.
+        (Traits(), {}, ("ok", 1.5), [1, 0]),
+        (IDEMPOTENT, {"retries_on": ("lost",)}, (CallTimedOut, 1, 0.2), [1, 0]),
+    ],
+)
+def test_an_attempt_that_takes_too_long_is_made_again_elsewhere(
+    traits: Traits, settings: dict[str, Any], expected: Any, runs: list[int]
+) -> None:
+    async def main() -> Any:
+        slow = FakeUpstream("ok", seconds=1.5, traits=traits)
+        quick = FakeUpstream("ok", seconds=0.05, traits=traits)
+        edge = edge_over(slow, quick, balance="first", retries_timeout_seconds=0.2, **settings)
+        found = await outcome(edge.call({}))
+        return found, asked(slow, quick)
+
+    assert virtually(main()) == (expected, runs)
+
+
 def test_a_cancelled_call_is_cancelled_there_and_proves_nothing() -> None:
     async def main() -> Any:
         upstreams = [FakeUpstream(seconds=60.0, traits=IDEMPOTENT) for _ in range(2)]

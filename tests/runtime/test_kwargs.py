@@ -13,6 +13,7 @@ ALL = CallSettings(
     timeout_seconds=60.0,
     retries_max=3,
     retries_on=("lost", "busy"),
+    retries_timeout_seconds=2.5,
     retries_backoff_seconds=0.5,
     retries_budget=0.0,
     breaker_failures=7,

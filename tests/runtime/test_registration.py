@@ -246,7 +246,10 @@ def test_no_answer_raises_anything_else(body: Any) -> None:
         return
     for providers in answer.wiring.values():
         for provider in providers:
-            assert provider.terms.call.timeout_seconds is None or provider.terms.call.timeout_seconds > 0
+            assert (
+                provider.terms.call.timeout_seconds is None
+                or provider.terms.call.timeout_seconds > 0
+            )
             assert provider.instance
             assert provider.tool
 
