@@ -4,14 +4,11 @@ They are FastMCP components of our own classes, so FastMCP's rules for the signa
 do not apply to user callables.
 """
 
-import asyncio
-import json
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, cast
 
-import orjson
 from fastmcp.exceptions import (
     FastMCPError,
     PromptError,
@@ -39,23 +36,25 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from meshd.clock import Clock
 from meshd.domain.signature import ToolSignature
 from meshd.domain.spec import Hints, JsonValue
-from meshd.errors import CallError, CallTimedOut, ToolFailed, Unauthorised
+from meshd.errors import CallError, ToolFailed, Unauthorised
 from meshd.plan.model import ToolPlan
 from meshd.runtime.context import current_call
 from meshd.runtime.inbound import traced
 from meshd.runtime.offer import RunningOffer
+from meshd.runtime.replies import (
+    CHUNK_META,
+    ERROR_META,
+    chunk_text,
+    error_fields,
+    in_time,
+    json_text,
+    wants_json,
+)
 from meshd.runtime.tool import OnChunk, RunningTool
 
 WRAPPED = {"fastmcp": {"wrap_result": True}}
 """Tells FastMCP's client to unwrap `{"result": …}`."""
 
-
-CHUNKS_META = "meshd.dev/chunks"
-"""Under this name a request's `_meta` says in which form its caller wants chunks."""
-CHUNK_META = "meshd.dev/chunk"
-"""Under this name a notification's `_meta` says in which form its chunk is."""
-ERROR_META = "meshd.dev/error"
-"""Under this name an error's `_meta` says which kind it is of, for callers that are meshd too."""
 
 _settled: ContextVar[tuple[RunningTool, JsonValue | CallError] | None] = ContextVar(
     "settled", default=None
@@ -131,32 +130,6 @@ class MeshTool(Tool):
             return error
         finally:
             current_call.reset(token)
-
-
-async def in_time(
-    running: RunningTool, call: Coroutine[Any, Any, JsonValue], deadline: float | None, clock: Clock
-) -> JsonValue:
-    """Return what the call returns; when its deadline (monotonic) passes, it is cancelled.
-
-    Raises:
-        CallTimedOut: it was.
-
-    """
-    if deadline is None:
-        return await call
-    left = deadline - clock.monotonic()
-    limit = asyncio.timeout(left)
-    try:
-        if left <= 0:
-            raise timed_out(running)
-        async with limit:
-            return await call
-    except TimeoutError as error:
-        if isinstance(error, CallError):
-            raise
-        raise timed_out(running) from None
-    finally:
-        call.close()
 
 
 class FailedResult(ToolResult):
@@ -281,22 +254,6 @@ def error_answer(error: CallError) -> tuple[str, Mapping[str, Any] | None] | Non
     return str(error), None if isinstance(error, ToolFailed) else {ERROR_META: error_fields(error)}
 
 
-def timed_out(running: RunningTool) -> CallTimedOut:
-    """Return the error of a call that was cancelled because its time was over."""
-    return CallTimedOut(f"`{running.provider}` was not done in time", provider=running.provider)
-
-
-def error_fields(error: CallError) -> dict[str, JsonValue]:
-    """Return what a caller needs to raise the same error."""
-    return {
-        "code": error.code,
-        "retriable": error.retriable,
-        "executed": error.executed,
-        "provider": error.provider,
-        "attempts": error.attempts,
-    }
-
-
 def settled(app: ASGIApp, running: RunningTool, outcome: JsonValue | CallError) -> ASGIApp:
     """Return the application, answering a call of the tool with an outcome that is there."""
 
@@ -361,14 +318,6 @@ def content_of(value: JsonValue) -> list[TextContent]:
     return [TextContent(type="text", text=text)]
 
 
-def json_text(value: JsonValue) -> str:
-    """Return compact JSON; what orjson cannot say (integers over 64 bits) takes the slow way."""
-    try:
-        return orjson.dumps(value).decode()
-    except orjson.JSONEncodeError:
-        return json.dumps(value, separators=(",", ":"))
-
-
 def progress_reporter(meta: Mapping[str, Any]) -> OnChunk:
     """Return a function that sends chunks as progress to a client that asked for progress."""
     context = get_context()
@@ -388,21 +337,6 @@ def progress_reporter(meta: Mapping[str, Any]) -> OnChunk:
         )
 
     return report_json if wants_json(meta) else report
-
-
-def chunk_text(chunk: JsonValue, meta: Mapping[str, Any]) -> str:
-    """Return a chunk in the words of its progress notification.
-
-    A caller that is meshd asks for JSON always, so that `"123"` stays a text.
-    """
-    if isinstance(chunk, str) and not wants_json(meta):
-        return chunk
-    return json_text(chunk)
-
-
-def wants_json(meta: Mapping[str, Any]) -> bool:
-    """Say whether a request asks for chunks as JSON; then each is marked as such."""
-    return meta.get(CHUNKS_META) == "json"
 
 
 def request_meta() -> Mapping[str, Any]:

@@ -18,8 +18,9 @@ from meshd.domain.spec import ToolSpec
 from meshd.errors import ArgumentsRejected, ToolFailed, Unavailable
 from meshd.plan.model import ToolPlan
 from meshd.runtime import components
-from meshd.runtime.components import MeshPrompt, MeshResource, MeshTool, json_text
+from meshd.runtime.components import MeshPrompt, MeshResource, MeshTool
 from meshd.runtime.offer import Offer, RunningOffer
+from meshd.runtime.replies import json_text
 from meshd.runtime.tool import RunningTool
 from meshd.runtime.workers import Workers
 from tests.runtime.fakes import FakeBody

@@ -12,19 +12,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from meshd.domain.spec import JsonValue
 from meshd.errors import CallError
-from meshd.runtime.components import (
-    chunk_text,
-    error_answer,
-    settled,
-    timed_out,
-    wants_json,
-)
+from meshd.runtime.components import error_answer, settled
 from meshd.runtime.context import current_call
 from meshd.runtime.front import Entrance, body_of, received_until, refuse, replaying
 from meshd.runtime.inbound import traced
 from meshd.runtime.lane.answer import CANNOT_WRITE, Answers, event, progress_event
 from meshd.runtime.lane.exchange import EVENTS, ClientGone, Exchange, OutOfTime
 from meshd.runtime.lane.request import Heads, PlainCall, Requests
+from meshd.runtime.replies import chunk_text, timed_out, wants_json
 from meshd.runtime.tool import OnChunk, RunningTool
 
 Outcome = JsonValue | CallError
