@@ -132,7 +132,7 @@ def test_sections_are_values() -> None:
     assert (call.timeout, call.hedge, call.fields_set) == (90.0, None, {"timeout"})
     assert call != Call()
     assert call != Retries()
-    assert repr(Retries()) == "Retries(max=None, on=[], backoff=None, budget=None)"
+    assert repr(Retries()) == "Retries(max=None, on=[], timeout=None, backoff=None, budget=None)"
     with pytest.raises(AttributeError, match="Call cannot be changed"):
         call.timeout = 1.0
     with pytest.raises(TypeError, match="unhashable type: Call"):
