@@ -1,7 +1,7 @@
 """The long run, by hand: `python -m tests.differential --cases 200000 --seed 7`.
 
-Prints each kind of difference once, with the smallest request found for it, and exits with 1 if
-there is any. The same seed asks the same requests.
+Prints each kind of difference as it is found, and at the end with the smallest request of it; exits
+with 1 if there is any. The same seed asks the same requests.
 """
 
 import argparse
@@ -55,7 +55,10 @@ def explore(apps: Apps, cases: int, seed: int, found: dict[str, list[tuple[str, 
     def ask(requests: tuple[Request, ...]) -> None:
         for request in requests:
             if text := apps.difference(request):
-                found[kind_of(text)].append((text, request))
+                cases_of = found[kind_of(text)]
+                cases_of.append((text, request))
+                if len(cases_of) == 1:
+                    say(f"\nfound: {text}\n\n{request}\n")
 
     ask()
 

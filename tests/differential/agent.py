@@ -114,7 +114,18 @@ TOOLS = (
     tool("add", "hinted", capability="sum", hints=Hints(title="Adds", read_only=True)),
     tool("add", "dotted.name-of_a.tool"),
 )
-SLOW = tuple(tool(one) for one in ("slow", "slow_ticks", "endless", "endless_ticks"))
+SLOW = tuple(
+    tool(one)
+    for one in (
+        "slow",
+        "slow_ticks",
+        "slow_result",
+        "slow_raises",
+        "slow_chunks",
+        "endless",
+        "endless_ticks",
+    )
+)
 """These are not called by chance."""
 
 

@@ -12,6 +12,7 @@ from meshd.clock import SystemClock
 from tests.differential.apps import Apps, two_apps
 from tests.differential.compare import difference
 from tests.differential.requests import Draft, modern, older
+from tests.differential.src.odd_tools import FAILURES, RESULTS
 from tests.differential.wire import Answer, Exchange, Request
 
 PATIENCE_SECONDS = 3
@@ -138,6 +139,21 @@ def test_many_at_a_time_are_not_mixed_up(apps: Apps) -> None:
 
     lane, plain = apps.run(together(apps.lane)), apps.run(together(apps.plain))
     assert [one.body for one in lane] == [one.body for one in plain]
+
+
+@pytest.mark.timeout(60)
+def test_every_result_that_comes_late(apps: Apps, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("meshd.runtime.lane.exchange.WATCH_SECONDS", 0.0)
+    cases = [(tool, kind) for tool in ("slow_result", "slow_chunks") for kind in RESULTS]
+    cases += [("slow_raises", kind) for kind in FAILURES]
+    requests = [
+        draft.request()
+        for tool, kind in cases
+        for token in ((None, 1) if tool == "slow_chunks" else (None,))
+        for draft in drafts(tool, {"kind": kind}, token)
+    ]
+    found = [f"{text}\n\n{one}" for one in requests if (text := apps.difference(one))]
+    assert not found, "\n\n---\n".join([f"{len(found)} differences", *found[:5]])
 
 
 PING_SECONDS = 0.08

@@ -58,7 +58,7 @@ class Exchange:
         self._leaves_after = leaves_after
         self.scope = scope_of(request)
         self._pending = list(request.chunks)
-        self._gone = asyncio.get_running_loop().create_future()
+        self._gone = asyncio.Event()
         self._start: Message = {}
         self._body: list[bytes] = []
         self._ended = False
@@ -68,7 +68,7 @@ class Exchange:
         if self._pending:
             chunk = self._pending.pop(0)
             return {"type": "http.request", "body": chunk, "more_body": bool(self._pending)}
-        await self._gone
+        await self._gone.wait()
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
@@ -85,8 +85,7 @@ class Exchange:
 
     def leave(self) -> None:
         """Go away, as a client that waits no longer."""
-        if not self._gone.done():
-            self._gone.set_result(None)
+        self._gone.set()
 
     def answer(self) -> Answer:
         if not self.failure and not self._ended:

@@ -457,6 +457,22 @@ FAILURES: dict[str, Callable[[], BaseException]] = {
 }
 
 
+async def slow_result(kind: str) -> Any:
+    await asyncio.sleep(0.002)  # noqa: TID251
+    return RESULTS[kind]()
+
+
+async def slow_raises(kind: str) -> NoReturn:
+    await asyncio.sleep(0.002)  # noqa: TID251
+    raise FAILURES[kind]()  # noqa: RSE102
+
+
+async def slow_chunks(kind: str) -> AsyncIterator[Any]:
+    for _ in range(3):
+        await asyncio.sleep(0.002)  # noqa: TID251
+        yield RESULTS[kind]()
+
+
 async def raises(kind: str = "value") -> NoReturn:
     raise FAILURES[kind]()  # noqa: RSE102
 
