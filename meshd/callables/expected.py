@@ -11,8 +11,9 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
+from meshd.callables.arguments import describe_problem
 from meshd.callables.inspection import EMPTY, is_class_named
 from meshd.callables.types import CannotDescribe, adapter_of, members, unwrapped
 from meshd.diagnostics.model import Span
@@ -41,12 +42,19 @@ class ExpectedResult:
         self._chunk: TypeAdapter[Any] | None = None if item is EMPTY else adapter_of(item)
 
     def validate_python(self, value: Any, /) -> Any:
-        """Return the value as that type, or raise `ValueError`."""
-        return self._whole.validate_python(value)
+        """Return the value as that type, or raise `ValueError` with one line."""
+        return _validated(self._whole, value, "result")
 
     def validate_chunk(self, chunk: Any, /) -> Any:
         """Return a chunk as an item of the type, or as it is if the type has no items."""
-        return chunk if self._chunk is None else self._chunk.validate_python(chunk)
+        return chunk if self._chunk is None else _validated(self._chunk, chunk, "chunk")
+
+
+def _validated(adapter: TypeAdapter[Any], value: Any, name: str) -> Any:
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        raise ValueError(describe_problem(name, error, value)) from None
 
 
 def expected_types(
