@@ -49,11 +49,11 @@ async def served(
         yield ports[0], ports[1]
 
 
-def raw(request: Request) -> bytes:
+def raw(request: Request, connection: bytes = b"close") -> bytes:
     """Return the request as HTTP/1.1 has it, its body in one piece or in chunks."""
     head = [b"%s %s HTTP/1.1" % (request.method.encode(), request.path.encode() or b"/")]
     head += [b"%s: %s" % (name.title(), value) for name, value in request.headers]
-    head.append(b"Connection: close")
+    head.append(b"Connection: " + connection)
     if len(request.chunks) == 1:
         return b"\r\n".join([*head, b"Content-Length: %d" % len(request.body), b"", request.body])
     body = b"".join(b"%x\r\n%s\r\n" % (len(one), one) for one in request.chunks if one)
@@ -128,6 +128,61 @@ def test_over_sockets_it_is_the_same() -> None:
     assert len(wished) > CASES * 0.8
     assert sum(by_lane) > len(wished) / 2
     assert not found, "\n\n---\n".join(found[:5])
+
+
+async def sent_in_a_row(port: Port, pieces: list[bytes]) -> list[Answer]:
+    """Send requests on one connection without waiting, in pieces; return the answers in order."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port.endpoint.port)
+    try:
+        async with asyncio.timeout(10):
+            for piece in pieces:
+                writer.write(piece)
+                await asyncio.sleep(0)  # noqa: TID251
+            rest = await reader.read()
+    finally:
+        writer.close()
+    answers: list[Answer] = []
+    while rest:
+        head, _, after = rest.partition(b"\r\n\r\n")
+        lowered = head.lower()
+        if b"transfer-encoding: chunked" in lowered:
+            end = after.index(b"0\r\n\r\n") + 5
+        else:
+            _, _, length = lowered.partition(b"content-length: ")
+            end = int(length.split(b"\r\n")[0] or b"0")
+        answers.append(parsed(head + b"\r\n\r\n" + after[:end]))
+        rest = after[end:]
+    return answers
+
+
+@pytest.mark.timeout(60)
+def test_requests_in_a_row_are_answered_in_a_row() -> None:
+    found: list[str] = []
+    counts: set[int] = set()
+    plain = [draft(*call, n).request() for n, call in enumerate(PLAIN) for draft in (modern, older)]
+    others = [modern("with_context", {}), older("content", {"text": "x"}), modern("slow", {})]
+    rows = [
+        [plain[(at * 7 + step * 3) % len(plain)] for step in range(5)] for at in range(len(plain))
+    ]
+    for at, row in enumerate(rows):
+        row.insert(at % 5, others[at % 3].request())
+
+    async def ask(apps: Apps) -> None:
+        async with served(apps) as ports:
+            for at, row in enumerate(rows):
+                data = b"".join(raw(one, b"keep-alive") for one in row[:-1]) + raw(row[-1])
+                size = (len(data), 700, 64)[at % 3]
+                pieces = [data[start : start + size] for start in range(0, len(data), size)]
+                lane, plain = await asyncio.gather(*(sent_in_a_row(p, pieces) for p in ports))
+                counts.update((len(lane), len(plain)))
+                for one, other, request in zip(lane, plain, row, strict=True):
+                    if text := difference(one, other):
+                        found.append(f"{text}\n\n{request}")
+
+    with two_apps() as apps:
+        apps.run(ask(apps))
+    assert not found, "\n\n---\n".join(found[:5])
+    assert counts == {6}
 
 
 SPELLINGS: tuple[tuple[bytes, bytes], ...] = (
