@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from meshd.domain.instance import Dependency, Instance, OfferedTool, Status
-from meshd.domain.resolve import Want
 from meshd.domain.spec import JsonValue
 from meshd.domain.tags import DEFAULT_POLICY, tag_points
 from meshd.registry.events import Event, EventType
@@ -57,10 +56,7 @@ def registered(answer: Registered, at: datetime) -> Json:
             "incarnation": instance.incarnation,
             "interval_seconds": answer.interval_seconds,
             "upstreams": {
-                tool: [
-                    [_scored(each, entry.dependency.want) for each in entry.upstreams]
-                    for entry in entries
-                ]
+                tool: [_ranked(entry) for entry in entries]
                 for tool, entries in answer.wiring.items()
             },
         }
@@ -96,10 +92,21 @@ def upstream_entry(upstream: Upstream) -> Json:
     return entry
 
 
-def _scored(upstream: Upstream, want: Want) -> Json:
-    """Return a provider as meshd's own instances learn of it: with its agent and its score."""
-    score = tag_points(upstream.tags, want.tags, DEFAULT_POLICY)
-    return {**upstream_entry(upstream), "agent": upstream.agent, "score": score}
+def _ranked(entry: Resolved) -> list[Json]:
+    """Return the providers as meshd's own instances learn of them: each with its agent and rank.
+
+    Those of one rank serve the need equally well, by their tags and their version; 0 is the best.
+    """
+    listed: list[Json] = []
+    rank, worth = 0, None
+    for upstream in entry.upstreams:
+        points = tag_points(upstream.tags, entry.dependency.want.tags, DEFAULT_POLICY)
+        its_worth = (points, upstream.version)
+        if worth is not None and its_worth != worth:
+            rank += 1
+        worth = its_worth
+        listed.append({**upstream_entry(upstream), "agent": upstream.agent, "rank": rank})
+    return listed
 
 
 def _best(entry: Resolved) -> Json:

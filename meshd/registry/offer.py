@@ -15,7 +15,7 @@ from meshd.domain.spec import JsonValue
 class Upstream:
     """Where a consumer sends its calls; `agent` is the key of the instance's agent.
 
-    `tags` are the tool's, from which its score for a need comes.
+    `version` and `tags` are the tool's; how well it serves a need comes from them.
     """
 
     instance: str
@@ -24,6 +24,7 @@ class Upstream:
     capability: str
     endpoint: str
     kwargs: Mapping[str, JsonValue] = field(hash=False)
+    version: str = ""
     tags: tuple[str, ...] = ()
 
 
@@ -68,6 +69,7 @@ class Offer:
                 capability=self.tool.capability,
                 endpoint=self.instance.endpoint,
                 kwargs=self.tool.kwargs,
+                version=self.tool.version,
                 tags=self.tool.tags,
             )
         return self._upstream

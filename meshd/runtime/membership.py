@@ -111,9 +111,9 @@ class Membership:
             scheme=urlsplit(provider.endpoint).scheme,
         )
         if local is not None and way_to(reach).is_direct:
-            return local.upstream(provider.tool, provider.score)
+            return local.upstream(provider.tool, -provider.rank)
         traits = Traits(
-            tier=provider.score,
+            tier=-provider.rank,
             call=terms.call,
             idempotent=terms.idempotent,
             read_only=terms.read_only,

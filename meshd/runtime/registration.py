@@ -28,7 +28,8 @@ Slot = tuple[str, str]
 class UpstreamRef:
     """A provider as the registry names it; `agent` is the key of its agent, as well as it is known.
 
-    `kwargs` are how it asks to be called, `score` says how well its tags match.
+    `kwargs` are how it asks to be called, `rank` says how well it serves the need: 0 is
+    the best, and those of one rank serve it equally well.
     """
 
     instance: str
@@ -36,7 +37,7 @@ class UpstreamRef:
     endpoint: str
     tool: str
     kwargs: Mapping[str, JsonValue]
-    score: int = 0
+    rank: int = 0
 
     @property
     def terms(self) -> Terms:
@@ -143,7 +144,7 @@ def digest_of(wiring: Wiring) -> str:
         [
             *slot,
             [
-                [one.instance, one.agent, one.endpoint, one.tool, one.kwargs, one.score]
+                [one.instance, one.agent, one.endpoint, one.tool, one.kwargs, one.rank]
                 for one in upstreams
             ],
         ]
@@ -195,7 +196,7 @@ def _upstream(entry: JsonValue) -> UpstreamRef | None:
         endpoint=texts["endpoint"].rstrip("/"),
         tool=texts["function_name"],
         kwargs=_mapping(_or(fields, "kwargs", {}), "kwargs"),
-        score=score if isinstance(score := fields.get("score"), int) else 0,
+        rank=rank if isinstance(rank := fields.get("rank"), int) else 0,
     )
 
 

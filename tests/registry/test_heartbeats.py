@@ -61,8 +61,8 @@ def test_an_instance_of_meshd_learns_all_upstreams_best_first() -> None:
         "upstreams": {
             "do_a": [
                 [
-                    provider("b-1", "b", agent="better", score=0),
-                    provider("b-2", "b", agent="b", score=0),
+                    provider("b-1", "b", agent="better", rank=0),
+                    provider("b-2", "b", agent="b", rank=1),
                 ]
             ]
         },
@@ -75,7 +75,7 @@ def test_an_instance_of_meshd_learns_whose_instance_an_upstream_is() -> None:
     mesh.post("prod--b-1", tool("b"), name="b", namespace="prod")
     answer = mesh.post("a-1", tool("a", needs("b", namespace="prod")), meshd={})
     assert answer["meshd"]["upstreams"]["do_a"] == [
-        [provider("prod--b-1", "b", agent="prod/b", score=0)]
+        [provider("prod--b-1", "b", agent="prod/b", rank=0)]
     ]
 
 
@@ -364,7 +364,7 @@ def test_who_restarts_elsewhere_is_news_and_its_past_is_none() -> None:
     moved = {**provider("b-1", "b"), "endpoint": "http://10.0.0.7:9090"}
     assert mesh.post("a-1", needing)["dependencies_resolved"] == {"do_a": [moved]}
     answer = mesh.post("a-2", needing, meshd={})
-    assert answer["meshd"]["upstreams"] == {"do_a": [[{**moved, "agent": "b-1", "score": 0}]]}
+    assert answer["meshd"]["upstreams"] == {"do_a": [[{**moved, "agent": "b-1", "rank": 0}]]}
 
     before = mesh.listed("b-1"), mesh.record("b-1").lease, mesh.events()
     mesh.wait(1)
@@ -603,10 +603,17 @@ def test_what_an_instance_resolved_is_unavailable_when_it_is_gone() -> None:
     ]
 
 
-def test_an_instance_of_meshd_learns_how_well_each_upstream_matches() -> None:
+def test_an_instance_of_meshd_learns_which_upstreams_are_equally_good() -> None:
     mesh = Mesh()
-    mesh.post("b-1", tool("b", tags=["eu"]))
-    mesh.post("b-2", tool("b", tags=["eu", "fast"]))
+    mesh.post("b-1", tool("b", tags=["eu"], version="1.1.0"))
+    mesh.post("b-2", tool("b", tags=["eu"]))
+    mesh.post("b-3", tool("b", tags=["eu"]))
+    mesh.post("b-4", tool("b", tags=["eu", "fast"]))
     answer = mesh.post("a-1", tool("a", needs("b", tags=["eu", "+fast"])), meshd={})
     [[upstreams]] = answer["meshd"]["upstreams"].values()
-    assert [(each["agent_id"], each["score"]) for each in upstreams] == [("b-2", 15), ("b-1", 5)]
+    assert [(each["agent_id"], each["rank"]) for each in upstreams] == [
+        ("b-4", 0),
+        ("b-1", 1),
+        ("b-2", 2),
+        ("b-3", 2),
+    ]

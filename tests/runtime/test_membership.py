@@ -279,19 +279,17 @@ def with_kwargs(provider: UpstreamRef, **more: Any) -> UpstreamRef:
 
 async def test_how_a_provider_is_called_is_what_the_registry_says_of_it(member: Member) -> None:
     own = {"idempotent": True, "read_only": True}
-    elsewhere = replace(
-        with_kwargs(ref("far-1"), auth_required=True, streaming=True, meshd=own), score=10
-    )
-    member.membership.apply(answer(elsewhere, replace(ref("beside-1"), score=5)))
+    elsewhere = with_kwargs(ref("far-1"), auth_required=True, streaming=True, meshd=own)
+    member.membership.apply(answer(elsewhere, replace(ref("beside-1"), rank=2)))
     far, beside = member.upstreams
     assert far.traits == Traits(
-        tier=10,
+        tier=0,
         call=CallSettings(timeout_seconds=4, streaming=True),
         idempotent=True,
         read_only=True,
         auth_required=True,
     )
-    assert beside.traits == Traits(tier=5, call=CallSettings(timeout_seconds=9.0))
+    assert beside.traits == Traits(tier=-2, call=CallSettings(timeout_seconds=9.0))
 
 
 async def test_an_upstream_stays_the_same_one_when_the_wiring_changes(member: Member) -> None:
