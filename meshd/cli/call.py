@@ -40,7 +40,7 @@ def call(request: Request, state_directory: Path, style: str) -> int:
     found = admin.tool(agent, tool) or {}
     arguments = read_arguments(request, found.get("inputSchema", {}))
     try:
-        value = asyncio.run(_call(endpoint, tool, arguments, timeout_seconds))
+        value = asyncio.run(_call(endpoint, request.tool, arguments, timeout_seconds))
     except _OutOfTime:
         fail(f"`{request.tool}` did not answer within {request.timeout}")
         return 3
@@ -55,12 +55,13 @@ def call(request: Request, state_directory: Path, style: str) -> int:
 
 
 async def _call(
-    endpoint: str, tool: str, arguments: dict[str, JsonValue], timeout_seconds: float
+    endpoint: str, target: str, arguments: dict[str, JsonValue], timeout_seconds: float
 ) -> JsonValue:
+    _, tool = split_target(target)
     limit = asyncio.timeout(timeout_seconds)
     try:
         async with limit, McpClient() as client:
-            return await client.call(endpoint, tool, arguments, on_progress=say)
+            return await client.call(endpoint, tool, arguments, provider=target, on_progress=say)
     except TimeoutError as error:
         # A timeout that the tool met with, and answers, is no timeout of this call.
         if isinstance(error, CallError) or not limit.expired():
@@ -73,8 +74,12 @@ class _OutOfTime(Exception):
 
 
 def failure_text(tool: str, error: CallError) -> str:
-    """Return what an error says of the tool; those of the way to it stand for themselves."""
+    """Return what an error says of the tool; those of the way to it stand for themselves.
+
+    An error of the same kind that the tool itself met with names what the tool called.
+    """
     is_of_the_way = type(error) in {CallError, ConnectionLost, Unavailable}
+    is_of_the_way = is_of_the_way and error.provider == tool
     return str(error) if is_of_the_way else f"`{tool}` failed: {error}"
 
 

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from meshd.cli.app import execute
-from meshd.cli.call import ready_endpoint
+from meshd.cli.call import failure_text, ready_endpoint
+from meshd.errors import CallError, CallTimedOut, ConnectionLost, ToolFailed, Unavailable
 from tests.cli.daemons import FakeDaemon, agent, answering, instance, status
 
 Output = pytest.CaptureFixture[str]
@@ -46,3 +47,18 @@ def test_a_call_of_an_agent_that_is_not_ready(
     with answering(tmp_path, FakeDaemon(status(told))):
         assert execute(["call", "geo.echo", "--state-dir", str(tmp_path)]) == 1
     assert capsys.readouterr().err == f"error: {message}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (Unavailable("nothing answers", provider="geo.echo"), "nothing answers"),
+        (ConnectionLost("it broke", provider="geo.echo"), "it broke"),
+        (CallError("no MCP", provider="geo.echo"), "no MCP"),
+        (ToolFailed("no", provider="geo.echo"), "`geo.echo` failed: no"),
+        (Unavailable("none", provider="words"), "`geo.echo` failed: none"),
+        (CallTimedOut("late", provider="words.word"), "`geo.echo` failed: late"),
+    ],
+)
+def test_whose_failure_it_is(error: CallError, text: str) -> None:
+    assert failure_text("geo.echo", error) == text
