@@ -32,7 +32,7 @@ ENDPOINT = re.compile(r"^(\S+) .*127\.0\.0\.1:(\d+)/mcp$", re.MULTILINE)
 STARTS = re.compile(r"^    (meshd run examples/\S+)$", re.MULTILINE)
 """How the page of an example starts its mesh, whose output it does not show."""
 
-PATIENCE = re.compile(r"^(checking|starting|still starting).*…\n", re.MULTILINE)
+PATIENCE = re.compile(r"^(checking|starting|still starting|stopping process).*…\n", re.MULTILINE)
 """What is said only where something takes long."""
 VARYING = (
     (re.compile(r"[\d,]+ ms"), "? ms"),
