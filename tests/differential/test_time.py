@@ -141,6 +141,7 @@ def test_many_at_a_time_are_not_mixed_up(apps: Apps) -> None:
     assert [one.body for one in lane] == [one.body for one in plain]
 
 
+@pytest.mark.no_cover
 @pytest.mark.timeout(60)
 def test_every_result_that_comes_late(apps: Apps, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("meshd.runtime.lane.exchange.WATCH_SECONDS", 0.0)
