@@ -4,6 +4,7 @@ from typing import Any, cast
 import pytest
 from fastmcp import Client, Context
 from fastmcp.exceptions import ToolError
+from fastmcp.server.dependencies import get_context
 from mcp_types import InputRequiredResult, TextContent
 
 from meshd.clock import SystemClock
@@ -12,7 +13,7 @@ from meshd.domain.spec import ToolSpec
 from meshd.errors import ArgumentsRejected, InputRequired, ToolFailed
 from meshd.plan.model import AgentPlan, ToolPlan
 from meshd.runtime.offer import Offer, RunningOffer
-from meshd.runtime.server import AgentServer
+from meshd.runtime.server import AgentServer, may_take_the_lane
 from meshd.runtime.tool import RunningTool
 from meshd.runtime.workers import Workers
 from tests.runtime.fakes import FakeBody
@@ -41,6 +42,15 @@ async def test_a_plain_tool_is_called_directly() -> None:
 async def test_a_tool_that_asks_for_the_context_gets_it_within_the_process_too() -> None:
     server, tool = served(who_calls, context_parameters=("context",))
     assert await server.caller(tool)({"name": "called"}) == "called by Context of here"
+
+
+async def test_code_that_asks_for_the_context_finds_it_within_the_process_too() -> None:
+    async def asking() -> str:
+        return get_context().fastmcp.name
+
+    server, tool = served(asking, asks_server=True)
+    assert await server.caller(tool)({}) == "here"
+    assert not may_take_the_lane(tool.body.signature)
 
 
 async def test_its_typed_errors_reach_the_consumer() -> None:
