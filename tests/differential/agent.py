@@ -114,17 +114,20 @@ TOOLS = (
     tool("add", "hinted", capability="sum", hints=Hints(title="Adds", read_only=True)),
     tool("add", "dotted.name-of_a.tool"),
 )
-SLOW = tuple(
-    tool(one)
-    for one in (
-        "slow",
-        "slow_ticks",
-        "slow_result",
-        "slow_raises",
-        "slow_chunks",
-        "endless",
-        "endless_ticks",
-    )
+SLOW = (
+    *(
+        tool(one)
+        for one in (
+            "slow",
+            "slow_ticks",
+            "slow_result",
+            "slow_raises",
+            "slow_chunks",
+            "endless",
+            "endless_ticks",
+        )
+    ),
+    tool("slow", "one_at_a_time", concurrency_max=1, concurrency_queue=1),
 )
 """These are not called by chance."""
 

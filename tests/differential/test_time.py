@@ -120,6 +120,28 @@ def test_a_client_that_leaves_ends_its_call(
             assert (ended, answered) == ([tool], False)
 
 
+async def together(app: ASGIApp, requests: list[Request]) -> list[Answer]:
+    """Ask for all of it at the same time; return the answers in the order of the requests."""
+    exchanges = [Exchange(request) for request in requests]
+    await asyncio.gather(*(app(one.scope, one.receive, one.send) for one in exchanges))
+    return [one.answer() for one in exchanges]
+
+
+def is_busy(answer: Answer) -> bool:
+    return b'"code":"busy"' in answer.body
+
+
+@pytest.mark.parametrize("token", [None, 1])
+def test_who_comes_when_all_places_are_taken(apps: Apps, token: int | None) -> None:
+    for draft in drafts("one_at_a_time", {"seconds": 0.02}, token):
+        requests = [draft.request()] * 4
+        lane, plain = (apps.run(together(app, requests)) for app in (apps.lane, apps.plain))
+        for answers in (lane, plain):
+            answers.sort(key=is_busy)
+            assert [is_busy(one) for one in answers] == [False, False, True, True]
+        assert [difference(*pair) for pair in zip(lane, plain, strict=True)] == [""] * 4
+
+
 @pytest.mark.timeout(30)
 def test_many_at_a_time_are_not_mixed_up(apps: Apps) -> None:
     requests = [
@@ -132,12 +154,7 @@ def test_many_at_a_time_are_not_mixed_up(apps: Apps) -> None:
         )
     ]
 
-    async def together(app: ASGIApp) -> list[Any]:
-        exchanges = [Exchange(request) for request in requests]
-        await asyncio.gather(*(app(one.scope, one.receive, one.send) for one in exchanges))
-        return [one.answer() for one in exchanges]
-
-    lane, plain = apps.run(together(apps.lane)), apps.run(together(apps.plain))
+    lane, plain = (apps.run(together(app, requests)) for app in (apps.lane, apps.plain))
     assert [one.body for one in lane] == [one.body for one in plain]
 
 
