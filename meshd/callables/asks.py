@@ -6,16 +6,18 @@ reaches through them; runs nothing. What is reached in other ways is not seen: a
 declares a `Context` parameter need not be.
 """
 
+import dis
 import functools
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 MOST = 1_000
 """Objects that are looked at, for libraries may reach everything from everywhere."""
 
 _SERVERS = ("fastmcp.server", "fastmcp.dependencies", "mcp.server")
+_READS = ("LOAD_GLOBAL", "LOAD_NAME")
 _KNOWN = sys.stdlib_module_names | {"fastmcp", "mcp", "mcp_types", "meshd", "pydantic"}
 _LOOKED_INTO = (
     types.FunctionType,
@@ -75,15 +77,23 @@ def _reached_by_function(function: types.FunctionType) -> Iterator[Any]:
         except ValueError:  # it is not filled yet
             continue
     for code in _codes(function.__code__):
-        for name in code.co_names:
-            if name.startswith(_SERVERS):  # an import in the function
-                yield types.ModuleType(name)
+        for name in _global_names(code, function.__globals__):
             found = function.__globals__.get(name)
             if isinstance(found, types.ModuleType) and found.__name__ in ("fastmcp", "mcp"):
                 if "server" in code.co_names:
                     yield types.ModuleType(_SERVERS[0])
             elif found is not None:
                 yield found
+        for name in code.co_names:
+            if name.startswith(_SERVERS):  # an import in the function
+                yield types.ModuleType(name)
+
+
+def _global_names(code: types.CodeType, known: Mapping[str, Any]) -> set[str]:
+    """Return the global names that the code reads: others of its names are those of attributes."""
+    if known.keys().isdisjoint(code.co_names):
+        return set()
+    return {one.argval for one in dis.get_instructions(code) if one.opname in _READS}
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:

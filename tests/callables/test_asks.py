@@ -97,6 +97,10 @@ def picture() -> Image:
     return Image(data=b"x", format="png")
 
 
+def with_an_attribute_of_the_same_name(request: Any) -> Any:
+    return request.names
+
+
 def recursive(n: int) -> int:
     return 0 if n == 0 else recursive(n - 1)
 
@@ -151,6 +155,7 @@ def test_what_asks(target: Callable[..., Any]) -> None:
         loud,
         picture,
         recursive,
+        with_an_attribute_of_the_same_name,
         with_parameter,
         with_an_empty_cell(),
         functools.partial(recursive, 1),

@@ -12,6 +12,7 @@ from meshd.daemon.wiring import parts_of, plan_of
 from meshd.domain.spec import (
     DEFAULT_MAX_REQUEST_BYTES,
     AgentSpec,
+    CallSettings,
     Hints,
     NeedSpec,
     ParameterSpec,
@@ -104,6 +105,9 @@ TOOLS = (
             ParameterSpec(name="b", schema={"type": "string", "x-mcp-header": "Region"}),
         ),
     ),
+    tool("circumstances", call=CallSettings(propagate=("x-tenant", "cookie"))),
+    tool("circumstances_of_a_thread"),
+    tool("circumstances_of_chunks"),
     tool("order", "selected", result=ResultSpec(select="items")),
     tool("echo", "typed", result=ResultSpec(type="int")),
     tool(

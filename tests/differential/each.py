@@ -18,7 +18,8 @@ ADD = {"a": 1, "b": 2}
 
 def each() -> Iterator[Request]:
     """Return the requests."""
-    for kind in (results, failures, envelopes, headers, bodies, depths, parameters, ways):
+    kinds = (results, failures, envelopes, headers, bodies, depths, parameters, circumstances, ways)
+    for kind in kinds:
         for draft in kind():
             yield draft.request()
 
@@ -128,6 +129,51 @@ def parameters() -> Iterator[Draft]:
         yield from both(tool, {})
         yield from both(tool, {"other": 1})
         yield from both(tool, {"text": "a\nb"})
+
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+ANOTHER = PARENT.replace("0a", "0b")
+PARENTS = (PARENT, PARENT.upper(), ANOTHER, "nope", "", f"{PARENT}-x", "ff" + PARENT[2:])
+SAID = {
+    "traceparent": PARENTS,
+    "tracestate": ("a=b", "", "c=d,e=f", "é"),
+    "baggage": ("k=v", "", "x=y;z"),
+}
+CIRCUMSTANCES = ("circumstances", "circumstances_of_a_thread", "circumstances_of_chunks")
+
+
+def circumstances() -> Iterator[Draft]:
+    """Yield what should make the same context of the call."""
+    for name, values in SAID.items():
+        for value in values:
+            for draft in both("circumstances", {}):
+                draft.meta.update({name: value})
+                yield draft
+            for draft in both("circumstances", {}):
+                draft.headers.append((name.encode(), value.encode()))
+                yield draft
+            for draft in both("circumstances", {}):
+                draft.meta.update({"traceparent": PARENT, name: value})
+                draft.headers += [(b"traceparent", ANOTHER.encode()), (b"baggage", b"in=header")]
+                yield draft
+            for draft in both("circumstances", {}):
+                draft.meta.update({"tracestate": "m=1", "baggage": "m=1"})
+                draft.put(b"traceparent", PARENT.encode())
+                draft.headers.append((name.encode(), value.encode()))
+                yield draft
+    for headers in (
+        [(b"x-tenant", b"one")],
+        [(b"x-tenant", b"one"), (b"x-tenant", b"two")],
+        [(b"x-tenant", b" \xe9 "), (b"cookie", b"a=b"), (b"x-other", b"no")],
+        [(b"x-tenant", b"")],
+        [(b"meshd-timeout", b"5"), (b"x-mesh-timeout", b"9")],
+        [(b"authorization", b"Bearer x")],
+    ):
+        for tool in CIRCUMSTANCES:
+            for draft in both(tool, {}):
+                draft.headers += headers
+                draft.meta.update({"traceparent": PARENT})
+                yield draft
 
 
 def ways() -> Iterator[Draft]:

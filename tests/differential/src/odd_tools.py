@@ -27,6 +27,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import MISSING_REQUIRED_CLIENT_CAPABILITY, InputRequiredResult, TextContent
 from pydantic import BaseModel, ConfigDict, Field
 
+from meshd.runtime.context import current_call
+
 
 class Colour(enum.Enum):
     RED = "red"
@@ -298,6 +300,29 @@ def breaking(after: int = 2) -> Iterator[dict[str, int]]:
 async def with_context(ctx: Context, text: str = "x") -> str:
     await ctx.report_progress(1, 2, text)
     return text
+
+
+def circumstances_now() -> dict[str, Any]:
+    call = current_call.get()
+    return {
+        "principal": call.principal,
+        "has deadline": call.deadline is not None,
+        "trace": dict(call.trace),
+        "headers": dict(call.headers),
+        "opened": sorted(call.opened),
+    }
+
+
+async def circumstances() -> dict[str, Any]:
+    return circumstances_now()
+
+
+def circumstances_of_a_thread() -> dict[str, Any]:
+    return circumstances_now()
+
+
+async def circumstances_of_chunks() -> AsyncIterator[dict[str, Any]]:
+    yield circumstances_now()
 
 
 async def headers() -> list[str]:
