@@ -19,6 +19,7 @@ TIMEOUT = b"meshd-timeout"
 """Seconds that are left for the call, with decimals."""
 MCP_MESH_TIMEOUT = b"x-mesh-timeout"
 """The same in whole seconds, at least 1, as MCP Mesh's agents say it."""
+TIMES = frozenset({TIMEOUT, MCP_MESH_TIMEOUT})
 
 _TRACE = ("traceparent", "tracestate", "baggage")
 _TRACE_HEADERS = {name.encode(): name for name in _TRACE}
@@ -82,6 +83,11 @@ def trace_of(said: Mapping[str, str]) -> Mapping[str, str]:
 
 def _texts(said: Mapping[bytes, bytes], names: Mapping[bytes, str]) -> dict[str, str]:
     return {text: said[name].decode("latin-1") for name, text in names.items() if name in said}
+
+
+def time_left(headers: Mapping[bytes, bytes]) -> float | None:
+    """Return the seconds that are left for the call by headers as they came."""
+    return seconds_left({name: headers[name].strip(b" \t") for name in TIMES if name in headers})
 
 
 def seconds_left(headers: Mapping[bytes, bytes]) -> float | None:

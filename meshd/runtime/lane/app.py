@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from meshd.domain.spec import JsonValue
 from meshd.errors import CallError
 from meshd.runtime.components import error_answer, settled
-from meshd.runtime.context import current_call
+from meshd.runtime.context import CallContext, current_call
 from meshd.runtime.front import Entrance, body_of, received_until, refuse, replaying
 from meshd.runtime.inbound import traced
 from meshd.runtime.lane.answer import CANNOT_WRITE, Answers, event, progress_event
@@ -78,7 +78,7 @@ class Lane:
             return
         wire = Wire(scope, received, receive, send)
         if not heads.is_bare or call.has_trace or call.tool.is_locked:
-            await self._serve_in_context(heads.headers, call, wire)
+            await self._serve_in_context(heads, call, wire)
         else:
             await self._serve(call, wire)
 
@@ -89,13 +89,15 @@ class Lane:
         body = last.get("body", b"") if len(received) == 1 else body_of(received)
         return None if len(body) > self._max_bytes else self._requests.call(heads, body)
 
-    async def _serve_in_context(
-        self, headers: Mapping[bytes, bytes], call: Call, wire: "Wire"
-    ) -> None:
-        context = self._inbound.context(headers, self._clock.monotonic())
+    async def _serve_in_context(self, heads: Heads[CompiledTool], call: Call, wire: "Wire") -> None:
+        now = self._clock.monotonic()
+        if heads.seconds_left is None:
+            context = self._inbound.context(heads.headers, now)
+        else:
+            context = CallContext(deadline=now + heads.seconds_left)
         context = traced(context, call.meta)
         if self._doors.locked:
-            context = self._doors.entered(context, headers.get(b"authorization"))
+            context = self._doors.entered(context, heads.headers.get(b"authorization"))
             if call.tool.is_locked and call.tool.running.name not in context.opened:
                 await refuse(wire.send)
                 return

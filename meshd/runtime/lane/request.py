@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 from starlette.types import Scope
 
+from meshd.runtime.inbound import TIMES, time_left
 from meshd.runtime.request_headers import is_host
 
 MODERN_VERSION = "2026-07-28"
@@ -58,6 +59,8 @@ MAX_REMEMBERED = 500
 MAX_REMEMBERED_BYTES = 2_000
 _SHORT = 3
 """Digits of a length that is within any limit."""
+_LONG = 18
+"""Digits of a length that is within none; Python refuses to read very many."""
 
 ToolT = TypeVar("ToolT")
 Headers = Mapping[bytes, bytes]
@@ -82,12 +85,14 @@ class PlainCall(Generic[ToolT]):
 class Heads(Generic[ToolT]):
     """The headers of a request that may be plain: by name, and what they say of its form.
 
-    `tool` is the one that the newer form names. `is_bare` says that none of them makes a context.
+    `tool` is the one that the newer form names. `is_bare` says that none of them makes a context;
+    `seconds_left` is set if the time that is left is all that they say of it.
     """
 
     headers: Headers
     tool: ToolT | None
     is_bare: bool
+    seconds_left: float | None = None
 
 
 class Requests(Generic[ToolT]):
@@ -109,6 +114,7 @@ class Requests(Generic[ToolT]):
         self._may_be_named = may_be_named
         self._max_bytes = max_bytes
         self._context = frozenset(context_headers)
+        self._more_context = self._context - TIMES
         self._single = _ROUTING | self._context
         self._seen: dict[tuple[Line, ...], Heads[ToolT]] = {}
         self._plain: set[tuple[bytes | None, ...]] = set()
@@ -123,7 +129,7 @@ class Requests(Generic[ToolT]):
         heads = self._seen.get(key)
         if heads is None:
             heads = self._judged(lines)
-            if heads is not None and heads.is_bare and is_worth_remembering(heads.headers):
+            if heads is not None and is_worth_remembering(heads):
                 if len(self._seen) >= MAX_REMEMBERED:
                     self._seen.clear()
                 self._seen[key] = heads
@@ -146,19 +152,22 @@ class Requests(Generic[ToolT]):
         if said not in self._plain:
             if not self._is_plain(headers):
                 return None
-            if is_worth_remembering(headers):
+            if is_small_and_open(headers):
                 if len(self._plain) >= MAX_REMEMBERED:
                     self._plain.clear()
                 self._plain.add(said)
         length = get(b"content-length", b"")
-        if len(length) > _SHORT and not (length.isdigit() and int(length) <= self._max_bytes):
+        if len(length) > _SHORT and not self._is_bearable(length):
             return None
         tool = None
         if get(b"mcp-protocol-version") == MODERN_BYTES:
             tool = self._by_header.get(get(b"mcp-name", b""))
             if tool is None:
                 return None
-        return Heads(headers, tool, self._context.isdisjoint(headers))
+        if self._context.isdisjoint(headers):
+            return Heads(headers, tool, is_bare=True)
+        left = time_left(headers) if self._more_context.isdisjoint(headers) else None
+        return Heads(headers, tool, is_bare=False, seconds_left=left)
 
     def call(self, heads: Heads[ToolT], body: bytes) -> PlainCall[ToolT] | None:
         """Return the call that the body makes, or None if it is not plain."""
@@ -180,6 +189,10 @@ class Requests(Generic[ToolT]):
         if heads.tool is None:
             return _older(tool, number, params)
         return _modern(tool, number, params) if heads.tool is tool else None
+
+    def _is_bearable(self, length: bytes) -> bool:
+        """Say whether a body may be as long as it is said to be."""
+        return length.isdigit() and len(length) < _LONG and int(length) <= self._max_bytes
 
     def _are_repeated(self, lines: Iterable[Line]) -> bool:
         """Say whether one of the headers that matter comes more than once."""
@@ -207,10 +220,9 @@ def _modern(tool: ToolT, number: int | str, params: dict[str, Any]) -> PlainCall
         if (
             len(params) == 3
             and type(arguments) is dict
-            and len(meta) == 3
             and meta[_VERSION] == MODERN_VERSION
             and meta[_CAPABILITIES] == {}
-            and _is_plain_client(meta[_CLIENT])
+            and (len(meta) == 2 or (len(meta) == 3 and _is_plain_client(meta[_CLIENT])))
         ):
             return PlainCall(tool, number, cast("dict[str, Any]", arguments), meta, modern=True)
     except (LookupError, TypeError):
@@ -262,7 +274,13 @@ def _older(tool: ToolT, number: int | str, params: dict[str, Any]) -> PlainCall[
     )
 
 
-def is_worth_remembering(headers: Headers) -> bool:
+def is_worth_remembering(heads: Heads[Any]) -> bool:
+    """Say whether the same headers may come again, with nothing in them to be kept from memory."""
+    is_known = heads.is_bare or heads.seconds_left is not None
+    return is_known and is_small_and_open(heads.headers)
+
+
+def is_small_and_open(headers: Headers) -> bool:
     """Say whether headers are small, and hold no secret."""
     size = sum(map(len, headers)) + sum(map(len, headers.values()))
     return size <= MAX_REMEMBERED_BYTES and b"authorization" not in headers

@@ -9,8 +9,10 @@ from fastmcp.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
 from mcp_types import MISSING_REQUIRED_CLIENT_CAPABILITY, TextContent
 
+from meshd.clock import SystemClock
 from meshd.domain.signature import Mode
 from meshd.errors import ArgumentsRejected, Unavailable
+from meshd.runtime.context import current_call
 from meshd.runtime.server import Applications
 from tests.runtime.asgi import Question, Reply, agent_apps, asked, message_of, newer, older
 
@@ -181,6 +183,22 @@ async def test_a_tool_that_answers_mcp_content_is_served_by_fastmcp() -> None:
         reply = await asked(apps.laned, newer("content"))
         assert reply.by_fastmcp
         assert reply.result["content"] == [{"type": "text", "text": "as it is"}]
+
+
+async def test_each_call_has_the_time_that_its_request_says() -> None:
+    deadlines: list[float] = []
+
+    async def noted() -> None:
+        deadlines.append(current_call.get().deadline or 0.0)
+
+    clock = SystemClock()
+    async with agent_apps(noted) as apps:
+        before = clock.monotonic()
+        for _ in range(2):
+            await asked(apps.laned, newer("noted").with_headers((b"meshd-timeout", b"30")))
+        after = clock.monotonic()
+    first, second = deadlines
+    assert before + 30 <= first < second <= after + 30
 
 
 async def test_other_scopes_are_not_its_business() -> None:

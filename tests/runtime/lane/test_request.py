@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from meshd.runtime.inbound import TIMES
 from meshd.runtime.lane.request import (
     MAX_REMEMBERED,
     MAX_REMEMBERED_BYTES,
@@ -246,7 +247,7 @@ def test_only_posts_to_the_path_are_plain(changed: dict[str, Any]) -> None:
 
 def remembered(*questions: Question) -> list[int]:
     """Return how much is remembered of the headers of these questions."""
-    requests = Requests({"tool": 1}, lambda _: True, MAX_BYTES, (b"traceparent",))
+    requests = Requests({"tool": 1}, lambda _: True, MAX_BYTES, (b"traceparent", *TIMES))
     for question in questions:
         assert requests.heads(question.scope())
     return [len(requests._seen), len(requests._plain)]  # pyright: ignore[reportPrivateUsage]
@@ -265,12 +266,35 @@ def test_what_is_remembered_of_headers_has_an_end() -> None:
     [
         ((b"user-agent", b"any"), [1, 1]),
         ((b"traceparent", b"any"), [0, 1]),
+        ((b"meshd-timeout", b"30.000"), [1, 1]),
+        ((b"meshd-timeout", b"soon"), [0, 1]),
         ((b"authorization", b"Bearer secret"), [0, 0]),
         ((b"cookie", b"x" * MAX_REMEMBERED_BYTES), [0, 0]),
     ],
 )
 def test_what_of_headers_is_remembered(header: tuple[bytes, bytes], kept: list[int]) -> None:
     assert remembered(newer().with_headers(header)) == kept
+
+
+@pytest.mark.parametrize(
+    ("lines", "left"),
+    [
+        ([(b"meshd-timeout", b"\t1.5 "), (b"x-mesh-timeout", b"30")], 1.5),
+        ([(b"x-mesh-timeout", b"30")], 30.0),
+        ([(b"x-mesh-timeout", b"30"), (b"traceparent", b"any")], None),
+        ([(b"meshd-timeout", b"soon")], None),
+        ([], None),
+    ],
+)
+def test_time_is_read_at_once_where_nothing_else_makes_a_context(
+    lines: list[tuple[bytes, bytes]], left: float | None
+) -> None:
+    requests = Requests({"tool": 1}, lambda _: True, MAX_BYTES, (b"traceparent", *TIMES))
+    question = newer().with_headers(*lines)
+    for _ in range(2):
+        heads = requests.heads(question.scope())
+        assert heads is not None
+        assert (heads.seconds_left, heads.is_bare) == (left, not lines)
 
 
 def test_a_host_that_was_refused_is_not_remembered_as_good() -> None:
