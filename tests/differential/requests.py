@@ -524,6 +524,8 @@ OTHERS: tuple[Header, ...] = (
     (b"content-length", b"5000000"),
     (b"content-length", b"x"),
     (b"content-length", b"-1"),
+    (b"content-length", b"9" * 5_000),
+    (b"content-length", b"0" * 30 + b"1"),
     (b"te", b"trailers"),
     (b"connection", b"close"),
     (b"upgrade", b"h2c"),

@@ -9,7 +9,7 @@ from hypothesis import Phase, given, settings
 
 from tests.differential.apps import two_apps
 from tests.differential.compare import difference
-from tests.differential.each import results
+from tests.differential.each import results, ways
 from tests.differential.requests import QUIETLY, calls
 from tests.differential.wire import Answer, Request, asked
 
@@ -126,6 +126,7 @@ def answers() -> list[Answer]:
     """Return what plain FastMCP answers to a few hundred of the requests."""
     found: list[Answer] = []
     drafts = [draft for draft in results() if draft.tool in ("result", "chunks")][::3]
+    drafts += list(ways())[::9]
     with two_apps() as apps:
 
         @settings(QUIETLY, max_examples=150, phases=(Phase.generate,))
