@@ -44,8 +44,10 @@ class RegistryProcess:
             yield
         finally:
             stopping.set()
-            await keeper
-            self._port.close()
+            try:
+                await keeper
+            finally:
+                self._port.close()
 
     async def ready(self) -> None:
         """Wait for the registry, but not for long: agents find it when it comes."""
