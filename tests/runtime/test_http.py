@@ -12,7 +12,8 @@ import pytest
 
 from meshd.clock import SystemClock
 from meshd.daemon.ports import Port
-from meshd.runtime.http import Server, serving
+from meshd.runtime.http import WHOLE_ANSWER, Server, serving
+from meshd.runtime.joined_writes import MAX_JOINED_BYTES
 from tests.runtime.fakes import settle
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -42,6 +43,30 @@ class App:
         await send({"type": "http.response.body", "body": b"ok"})
 
 
+class AtOnce(App):
+    """Answers at once where it can; notes whether it could."""
+
+    def __init__(self, *, tries: bool = True, body: bytes = b"ok") -> None:
+        super().__init__()
+        self.could: list[bool] = []
+        self._tries = tries
+        self._body = body
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.go_on.wait()
+        body = self._body
+        if self._tries:
+            self.could.append(scope["extensions"][WHOLE_ANSWER](body))
+            if self.could[-1]:
+                return
+        headers = [
+            (b"content-length", b"%d" % len(body)),
+            (b"content-type", b"application/json"),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
 class Client:
     """One connection of a client."""
 
@@ -57,6 +82,12 @@ class Client:
         head = await self._reader.readuntil(b"\r\n\r\n")
         assert await self._reader.readexactly(2) == b"ok"
         return head.decode().lower()
+
+    async def body(self) -> bytes:
+        """Return the body of the next answer."""
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+        return await self._reader.readexactly(int(length))
 
     async def asked(self) -> str:
         self.send()
@@ -106,6 +137,48 @@ async def test_requests_that_come_together_are_answered_in_turn() -> None:
         for _ in range(3):
             assert "connection: close" not in await client.answer()
         client.writer.close()
+
+
+async def test_an_answer_at_once_is_the_same_as_one_that_is_sent() -> None:
+    heads: list[list[str]] = []
+    for tries in (True, False):
+        app = AtOnce(tries=tries)
+        async with served(app, "one") as (_, [client]):
+            for _ in range(2):
+                head = (await client.asked()).split("\r\n")
+                heads.append([line for line in head if not line.startswith("date: ")])
+                assert len(heads[-1]) == len(head) - 1
+            client.writer.close()
+        assert app.could == ([True, True] if tries else [])
+    assert heads == [heads[0]] * 4
+
+
+async def test_requests_that_come_together_are_answered_in_turn_at_once_or_not() -> None:
+    app = AtOnce()
+    async with served(app, "busy") as (_, [client]):
+        client.send(REQUEST * 3)
+        for _ in range(3):
+            await client.answer()
+        client.writer.close()
+    assert app.could == [False, False, True]
+
+
+async def test_the_last_answer_of_a_connection_is_not_given_at_once() -> None:
+    app = AtOnce()
+    async with served(app, "old") as (_, [client]):
+        client.send(REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        assert "connection: close" in await client.answer()
+        assert await client.end() == b""
+    assert app.could == [False]
+
+
+async def test_a_large_answer_is_not_given_at_once() -> None:
+    app = AtOnce(body=b"." * (MAX_JOINED_BYTES + 1))
+    async with served(app, "one") as (_, [client]):
+        client.send()
+        assert len(await client.body()) == MAX_JOINED_BYTES + 1
+        client.writer.close()
+    assert app.could == [False]
 
 
 async def test_without_lingering_idle_connections_are_closed_at_once() -> None:

@@ -15,6 +15,7 @@ from meshd.errors import CallError
 from meshd.runtime.components import error_answer, settled
 from meshd.runtime.context import CallContext, current_call
 from meshd.runtime.front import Entrance, body_of, received_until, refuse, replaying
+from meshd.runtime.http import WHOLE_ANSWER
 from meshd.runtime.inbound import traced
 from meshd.runtime.lane.answer import CANNOT_WRITE, Answers, event, progress_event
 from meshd.runtime.lane.exchange import EVENTS, ClientGone, Exchange, OutOfTime
@@ -140,14 +141,11 @@ class Lane:
         elif written is None:
             app = settled(self._rest, tool.running, outcome)
             await app(wire.scope, replaying(wire.received, wire.receive), wire.send)
+        elif call.modern:
+            if not wire.answer_at_once(written):
+                await wire.answer([(b"content-length", b"%d" % len(written)), _JSON], written)
         else:
-            head = EVENTS
-            if call.modern:
-                head = [(b"content-length", b"%d" % len(written)), _JSON]
-            else:
-                written = event(written)
-            await wire.send({"type": "http.response.start", "status": 200, "headers": head})
-            await wire.send({"type": "http.response.body", "body": written})
+            await wire.answer(EVENTS, event(written))
 
     async def _awaited(self, tool: RunningTool, outcome: Awaitable[JsonValue]) -> Outcome:
         """Return what comes of a call that waits, or `NOBODY` if nobody waits for it."""
@@ -189,6 +187,17 @@ class Wire:
     received: list[Message]
     receive: Receive
     send: Send
+
+    def answer_at_once(self, body: bytes) -> bool:
+        """Answer with JSON, if the server has a quick way to do so that can be taken now."""
+        extensions = self.scope.get("extensions")
+        answer = extensions.get(WHOLE_ANSWER) if extensions else None
+        return answer is not None and answer(body)
+
+    async def answer(self, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """Answer as ASGI does."""
+        await self.send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
 
     def exchange(self, call: Call, seconds_left: float | None) -> Exchange:
         """Begin to serve a call that takes longer than a moment."""
