@@ -33,10 +33,12 @@ def call(request: Request, state_directory: Path, style: str) -> int:
     admin = AdminClient(state_directory)
     agent, tool = split_target(request.tool)
     mesh = admin.mesh()
-    require_running(mesh, agent, tool)
     endpoint = ready_endpoint(mesh, agent)
-    if endpoint is None:
+    # First, because an agent that starts has no tools yet.
+    if endpoint is None and agent in agents_of(mesh):
         raise BadRequest(f"agent `{agent}` is not ready{_why(admin, agent)}")
+    require_running(mesh, agent, tool)
+    assert endpoint is not None  # noqa: S101  (the agent is there, and ready)
     found = admin.tool(agent, tool) or {}
     arguments = read_arguments(request, found.get("inputSchema", {}))
     try:
@@ -90,6 +92,11 @@ def require_running(mesh: dict[str, Any], agent: str, tool: str) -> None:
         for each in mesh["agents"]
     }
     require_tool(tools, agent, tool, where="runs here")
+
+
+def agents_of(mesh: dict[str, Any]) -> set[str]:
+    """Return the keys of the agents."""
+    return {agent_key(each["name"], each["namespace"]) for each in mesh["agents"]}
 
 
 def ready_endpoint(mesh: dict[str, Any], agent: str) -> str | None:

@@ -39,6 +39,11 @@ def test_the_first_instance_that_is_ready_is_called() -> None:
             "agent `geo` is not ready; `geo-1` is waiting (was killed); `geo-2` is failed",
         ),
         (agent("geo", status="stopped"), "agent `geo` is not ready; it is stopped"),
+        # What it offers is not known yet.
+        (
+            {**agent("geo", instance("geo-1", "starting")), "tools": []},
+            "agent `geo` is not ready; `geo-1` is starting",
+        ),
     ],
 )
 def test_a_call_of_an_agent_that_is_not_ready(
