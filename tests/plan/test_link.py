@@ -288,6 +288,7 @@ def long_chain(length: int) -> MeshSpec:
     return mesh(*(agent(f"a{n}", *tools[n::100]) for n in range(100)))
 
 
+@pytest.mark.timeout(30)
 def test_a_cycle_through_ten_thousand_tools_is_found() -> None:
     _, found = linked(long_chain(10_000))
     assert [d.code for d in found] == ["M302"]
