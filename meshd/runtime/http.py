@@ -18,6 +18,8 @@ BACKLOG = 2048
 TICK_SECONDS = 0.01
 CANCEL_SECONDS = 1.0
 """How long requests that were cancelled may take to clean up."""
+A_MOMENT_SECONDS = 0.1
+"""Who has not used a connection for so long is hardly about to, when it closes."""
 KEEP_ALIVE_SECONDS = 75
 """How long idle connections stay: longer than clients keep theirs, so that no call meets its end.
 """
@@ -48,6 +50,14 @@ class Connection(HttpToolsProtocol):
         if cycle is None:  # pyright: ignore[reportUnnecessaryComparison]  (before the first one)
             return self.scope is None  # pyright: ignore[reportUnnecessaryComparison]
         return cycle.response_complete and cycle.scope is self.scope
+
+    @property
+    def unused_seconds(self) -> float:
+        """How long ago its last answer ended, while it is idle; else nothing."""
+        timer = self.timeout_keep_alive_task
+        if timer is None or not self.is_idle:
+            return 0.0
+        return KEEP_ALIVE_SECONDS - (timer.when() - self.loop.time())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Keep nothing of it."""
@@ -137,9 +147,10 @@ class Server(uvicorn.Server):
     async def drain(self, clock: Clock, *, linger_seconds: float = 0.0) -> None:
         """Accept no more connections, and let requests finish within the grace time.
 
-        Connections that are idle stay for `linger_seconds`, in which they may be used once more:
-        a client that reuses connections learns from an answer, not from a request that is lost,
-        that this one closes. What does not finish in time is cancelled.
+        Connections that were used a moment ago stay for `linger_seconds`, in which they may be used
+        once more: a busy client learns from an answer, not from a request that is lost, that this
+        one closes. The others close at once, so that who comes later meets what runs now. What does
+        not finish in time is cancelled.
         """
         if self._stopping.is_set():
             return
@@ -151,6 +162,9 @@ class Server(uvicorn.Server):
         while self._is_in_use() and clock.monotonic() < deadline:
             now = clock.monotonic()
             for connection in self.connections():
+                if not connection.is_draining and connection.unused_seconds > A_MOMENT_SECONDS:
+                    connection.transport.close()
+                    continue
                 connection.drain()
                 if not connection.is_idle:
                     idle_since.pop(connection, None)

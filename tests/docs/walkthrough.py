@@ -37,6 +37,7 @@ PATIENCE = re.compile(r"^(checking|starting|still starting|stopping process).*â€
 VARYING = (
     (re.compile(r"[\d,]+ ms"), "? ms"),
     (re.compile(r"process \d+"), "process ?"),
+    (re.compile(r"pid +restarts"), "pid restarts"),
     (re.compile(r"^(registry +\w+ +http://127\.0\.0\.1:)\d+", re.MULTILINE), r"\1?"),
     (re.compile(r"in \d+\.\d+s"), "in ?s"),
 )

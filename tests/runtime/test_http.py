@@ -131,6 +131,18 @@ async def test_an_idle_connection_may_be_used_once_more_and_is_told_so() -> None
         await draining
 
 
+async def test_a_connection_that_was_not_used_lately_closes_at_once() -> None:
+    async with served(App(), "recent", "old") as (server, [recent, old]):
+        await old.asked()
+        await SystemClock().sleep(0.15)
+        await recent.asked()
+        draining = asyncio.ensure_future(server.drain(SystemClock(), linger_seconds=60))
+        assert await old.end() == b""
+        assert not draining.done()
+        assert "connection: close" in await recent.asked()
+        await draining
+
+
 async def test_requests_that_come_together_are_answered_in_turn() -> None:
     async with served(App(), "busy") as (_, [client]):
         client.send(REQUEST * 3)
