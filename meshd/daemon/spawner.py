@@ -199,6 +199,12 @@ class Spawner:
             orphans = children(os.getpid()) - self._reaper.known()
             kill_trees(orphans)
 
+    async def sweep_again(self) -> None:
+        """Kill what became an orphan since: what a process has left comes to us when it is gone."""
+        for pause in (0.1, 0.9):
+            await self._clock.sleep(pause)
+            await self.sweep()
+
     async def use(self, environment: Mapping[str, str]) -> None:
         """Let processes start from another environment; with a new fork server, if it differs."""
         if dict(environment) != self.environment:
