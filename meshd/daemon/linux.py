@@ -9,7 +9,7 @@ import ctypes
 import os
 import signal
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 _SET_PARENT_DEATH_SIGNAL = 1
@@ -41,7 +41,25 @@ def children(parent: int) -> set[int]:
 
 def descendants(parents: Iterable[int]) -> set[int]:
     """Return the ids of all processes below the given ones."""
+    return _below(parents, _tree())
+
+
+def kill_trees(roots: Iterable[int]) -> None:
+    """Kill processes, everything below them, and the groups that they lead."""
+    _kill_trees(roots, _tree())
+
+
+def kill_orphans(spared: set[int]) -> None:
+    """Kill this process's children and everything below them, but for those children to spare.
+
+    Both are taken from one reading: an orphan that dies between two leaves what is below it to us,
+    where neither would look for it.
+    """
     tree = _tree()
+    _kill_trees(tree.get(os.getpid(), set()) - spared, tree)
+
+
+def _below(parents: Iterable[int], tree: Mapping[int, set[int]]) -> set[int]:
     found: set[int] = set()
     waiting = list(parents)
     while waiting:
@@ -51,10 +69,9 @@ def descendants(parents: Iterable[int]) -> set[int]:
     return found
 
 
-def kill_trees(roots: Iterable[int]) -> None:
-    """Kill processes, everything below them, and the groups that they lead."""
+def _kill_trees(roots: Iterable[int], tree: Mapping[int, set[int]]) -> None:
     listed = list(roots)
-    doomed = [*listed, *descendants(listed)]
+    doomed = [*listed, *_below(listed, tree)]
     own_group = os.getpgrp()
     for process in doomed:
         with contextlib.suppress(ProcessLookupError, PermissionError):

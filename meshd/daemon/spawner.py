@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from meshd.clock import Clock
 from meshd.daemon.channel import Closed, DaemonEnd, daemon_end, send_sockets
 from meshd.daemon.fork_server import MAX_MESSAGE_BYTES
-from meshd.daemon.linux import children, kill_trees
+from meshd.daemon.linux import kill_orphans, kill_trees
 from meshd.daemon.messages import Job
 from meshd.daemon.reaper import Reaper, in_words
 from meshd.errors import DaemonError
@@ -196,14 +196,7 @@ class Spawner:
     async def sweep(self) -> None:
         """Kill what dead processes of the mesh have left: their orphans are ours by now."""
         async with self._one_at_a_time:
-            orphans = children(os.getpid()) - self._reaper.known()
-            kill_trees(orphans)
-
-    async def sweep_again(self) -> None:
-        """Kill what became an orphan since: what a process has left comes to us when it is gone."""
-        for pause in (0.1, 0.9):
-            await self._clock.sleep(pause)
-            await self.sweep()
+            kill_orphans(self._reaper.known())
 
     async def use(self, environment: Mapping[str, str]) -> None:
         """Let processes start from another environment; with a new fork server, if it differs."""

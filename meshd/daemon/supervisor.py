@@ -277,7 +277,6 @@ class Supervisor:
         replica.failures = 0 if now - run.ready_at >= STABLE_SECONDS else replica.failures + 1
         self._fell(replica, in_words(status))
         await self._spawner.sweep()
-        self._own(self._spawner.sweep_again())
         # A registry that hangs must not keep anything from starting.
         self._own(self._hooks.died(run.posts))
         while replica.current is run and replica.is_wanted:
