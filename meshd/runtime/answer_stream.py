@@ -11,13 +11,9 @@ from meshd.domain.spec import JsonValue
 from meshd.errors import ConnectionLost, ResultRejected
 from meshd.runtime.event_stream import EventReader
 from meshd.runtime.exact_json import loaded
+from meshd.runtime.protocol import CHUNK
 from meshd.runtime.tool_answer import parsed
 from meshd.runtime.wire.exchange import Exchange
-
-CHUNKS = "meshd.dev/chunks"
-"""The key of a request's `_meta` by which a consumer says in which form it wants chunks."""
-CHUNK = "meshd.dev/chunk"
-"""The key of a notification's `_meta` by which a provider says in which form its chunk is."""
 
 
 class AnswerStream:

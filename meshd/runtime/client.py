@@ -24,12 +24,12 @@ from meshd.errors import (
     Unreachable,
 )
 from meshd.runtime.answer_stream import (
-    CHUNKS,
     AnswerStream,
     chunk_of,
     is_progress,
     progress_text,
 )
+from meshd.runtime.protocol import CHUNKS
 from meshd.runtime.tool_answer import Form, parsed, refusal, refuses_the_version, value_of
 from meshd.runtime.tool_question import Target
 from meshd.runtime.wire.address import NotAnAddress, address_of

@@ -41,9 +41,8 @@ from meshd.plan.model import ToolPlan
 from meshd.runtime.context import current_call
 from meshd.runtime.inbound import traced
 from meshd.runtime.offer import RunningOffer
+from meshd.runtime.protocol import CHUNK, ERROR
 from meshd.runtime.replies import (
-    CHUNK_META,
-    ERROR_META,
     chunk_text,
     error_fields,
     in_time,
@@ -251,7 +250,7 @@ def error_answer(error: CallError) -> tuple[str, Mapping[str, Any] | None] | Non
     if isinstance(raised, ToolError):
         return str(raised), None
     # An error that the tool raised needs no more words: that is what an error result says.
-    return str(error), None if isinstance(error, ToolFailed) else {ERROR_META: error_fields(error)}
+    return str(error), None if isinstance(error, ToolFailed) else {ERROR: error_fields(error)}
 
 
 def settled(app: ASGIApp, running: RunningTool, outcome: JsonValue | CallError) -> ASGIApp:
@@ -330,7 +329,7 @@ def progress_reporter(meta: Mapping[str, Any]) -> OnChunk:
             progress_token=meta["progressToken"],
             progress=number,
             message=chunk_text(chunk, meta),
-            _meta={CHUNK_META: "json"},
+            _meta={CHUNK: "json"},
         )
         await context.session.send_notification(
             ProgressNotification(params=params), context.request_id

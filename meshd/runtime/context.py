@@ -6,7 +6,7 @@ serves a request enters one; proxies read it.
 
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 ANONYMOUS = "anonymous"
@@ -28,12 +28,6 @@ class CallContext:
     trace: Mapping[str, str] = field(default_factory=lambda: NO_FIELDS)
     headers: Mapping[str, str] = field(default_factory=lambda: NO_FIELDS)
     opened: frozenset[str] = NOTHING
-
-    def until(self, deadline: float) -> "CallContext":
-        """Return the context with a deadline that is at most the given one."""
-        if self.deadline is not None and self.deadline <= deadline:
-            return self
-        return replace(self, deadline=deadline)
 
 
 NO_CALL = CallContext()

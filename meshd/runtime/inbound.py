@@ -14,12 +14,11 @@ from typing import Any
 
 from meshd.plan.model import AgentPlan
 from meshd.runtime.context import NO_CALL, NO_FIELDS, CallContext
+from meshd.runtime.protocol import MCP_MESH_TIMEOUT, TIMEOUT
 
-TIMEOUT = b"meshd-timeout"
-"""Seconds that are left for the call, with decimals."""
-MCP_MESH_TIMEOUT = b"x-mesh-timeout"
-"""The same in whole seconds, at least 1, as MCP Mesh's agents say it."""
-TIMES = frozenset({TIMEOUT, MCP_MESH_TIMEOUT})
+_TIMEOUT = TIMEOUT.lower().encode()
+_MCP_MESH_TIMEOUT = MCP_MESH_TIMEOUT.lower().encode()
+TIMES = frozenset({_TIMEOUT, _MCP_MESH_TIMEOUT})
 
 _TRACE = ("traceparent", "tracestate", "baggage")
 _TRACE_HEADERS = {name.encode(): name for name in _TRACE}
@@ -36,7 +35,7 @@ class Inbound:
     def __init__(self, propagated: Iterable[str]) -> None:
         """Keep those headers of requests that are named, in lower case."""
         self._propagated = {name.encode(): name for name in propagated}
-        self.names = frozenset({TIMEOUT, MCP_MESH_TIMEOUT, *_TRACE_HEADERS, *self._propagated})
+        self.names = frozenset({*TIMES, *_TRACE_HEADERS, *self._propagated})
         """The headers that it reads."""
 
     @classmethod
@@ -93,10 +92,10 @@ def time_left(headers: Mapping[bytes, bytes]) -> float | None:
 def seconds_left(headers: Mapping[bytes, bytes]) -> float | None:
     """Return the seconds that are left for the call: the smaller of what two headers say."""
     left = math.inf
-    said = headers.get(TIMEOUT, b"")
+    said = headers.get(_TIMEOUT, b"")
     if _SECONDS.fullmatch(said):
         left = float(said)
-    said = headers.get(MCP_MESH_TIMEOUT, b"")
+    said = headers.get(_MCP_MESH_TIMEOUT, b"")
     if _WHOLE_SECONDS.fullmatch(said):
         left = min(left, float(said))
     return None if left == math.inf else left

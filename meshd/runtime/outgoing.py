@@ -10,9 +10,8 @@ from collections.abc import Mapping
 
 from meshd.domain.spec import CallSettings, JsonValue
 from meshd.runtime.context import CallContext
+from meshd.runtime.protocol import MCP_MESH_TIMEOUT, TIMEOUT
 
-TIMEOUT = "Meshd-Timeout"
-MCP_MESH_TIMEOUT = "X-Mesh-Timeout"
 LONGEST_SECONDS = 999_999_999.0
 """More than this is not said: nine digits are what receivers read."""
 NEVER_HANDED_ON = frozenset({"authorization", "proxy-authorization", "cookie"})

@@ -10,14 +10,8 @@ import orjson
 from meshd.clock import Clock
 from meshd.domain.spec import JsonValue
 from meshd.errors import CallError, CallTimedOut
+from meshd.runtime.protocol import CHUNKS
 from meshd.runtime.tool import RunningTool
-
-CHUNKS_META = "meshd.dev/chunks"
-"""Under this name a request's `_meta` says in which form its caller wants chunks."""
-CHUNK_META = "meshd.dev/chunk"
-"""Under this name a notification's `_meta` says in which form its chunk is."""
-ERROR_META = "meshd.dev/error"
-"""Under this name an error's `_meta` says which kind it is of, for callers that are meshd too."""
 
 
 async def in_time(
@@ -82,4 +76,4 @@ def chunk_text(chunk: JsonValue, meta: Mapping[str, Any]) -> str:
 
 def wants_json(meta: Mapping[str, Any]) -> bool:
     """Say whether a request asks for chunks as JSON; then each is marked as such."""
-    return meta.get(CHUNKS_META) == "json"
+    return meta.get(CHUNKS) == "json"

@@ -42,10 +42,10 @@ from meshd.runtime.inbound import Inbound
 from meshd.runtime.lane.app import CompiledTool, Lane
 from meshd.runtime.lane.request import Requests
 from meshd.runtime.offer import RunningOffer
+from meshd.runtime.protocol import MCP_PATH
 from meshd.runtime.request_headers import strict_headers
 from meshd.runtime.tool import RunningTool
 
-MCP_PATH = "/mcp"
 NO_TOKENS: Mapping[str, str] = MappingProxyType({})
 
 

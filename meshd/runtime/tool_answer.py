@@ -19,12 +19,10 @@ from meshd.errors import (
     Unavailable,
 )
 from meshd.runtime.exact_json import loaded
+from meshd.runtime.protocol import ERROR
 
 Form = Literal["stateless", "older"]
 """How the server is spoken to: as the 2026-07-28 revision says, or as those before it."""
-
-ERROR_MARK = "meshd.dev/error"
-"""Under which key of `_meta` a meshd agent says which of its errors this is."""
 
 _KINDS: Mapping[str, type[CallError]] = {
     kind.code: kind
@@ -153,7 +151,7 @@ def _unfinished(result: dict[str, Any], provider: str) -> CallError:
 
 def _typed(meta: dict[str, Any], text: str, provider: str) -> CallError | None:
     """Return the error that a meshd agent says it is; None if it says nothing that is known."""
-    said = _object(meta.get(ERROR_MARK))
+    said = _object(meta.get(ERROR))
     code = said.get("code")
     kind = _KINDS.get(code) if isinstance(code, str) else None
     if kind is None:

@@ -12,14 +12,17 @@ from meshd import __version__
 from meshd.domain.spec import JsonValue
 from meshd.errors import ArgumentsRejected
 from meshd.runtime.exact_json import dumped
+from meshd.runtime.protocol import (
+    CLIENT_CAPABILITIES,
+    CLIENT_INFO,
+    MCP_PATH,
+    MODERN_VERSION,
+    PROTOCOL_VERSION,
+)
 from meshd.runtime.tool_answer import Form
 from meshd.runtime.wire.address import Address
 from meshd.runtime.wire.request import NotAHeader, lines_of, post, start_of
 
-PROTOCOL_VERSION = "2026-07-28"
-PATH = "/mcp"
-
-_META = "io.modelcontextprotocol/"
 _OWN = frozenset({"accept", "accept-encoding", "content-type"})
 _PLAIN = re.compile(r"[!-~]([ -~]*[!-~])?\Z")
 _ENCODED = re.compile(r"=\?base64\?.*\?=\Z")
@@ -39,16 +42,16 @@ class Target:
         meta: dict[str, JsonValue] = {}
         if form == "stateless":
             headers |= {
-                "MCP-Protocol-Version": PROTOCOL_VERSION,
+                "MCP-Protocol-Version": MODERN_VERSION,
                 "Mcp-Method": "tools/call",
                 "Mcp-Name": encoded(tool),
             }
             meta = {
-                f"{_META}protocolVersion": PROTOCOL_VERSION,
-                f"{_META}clientCapabilities": {},
-                f"{_META}clientInfo": {"name": "meshd", "version": __version__},
+                PROTOCOL_VERSION: MODERN_VERSION,
+                CLIENT_CAPABILITIES: {},
+                CLIENT_INFO: {"name": "meshd", "version": __version__},
             }
-        self._start = start_of(address, PATH, headers)
+        self._start = start_of(address, MCP_PATH, headers)
         self._agent = lines_of({"User-Agent": f"meshd/{__version__}"})
         self._opening = (
             b'{"jsonrpc":"2.0","method":"tools/call","params":{"name":%b,"arguments":'

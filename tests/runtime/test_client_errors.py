@@ -21,7 +21,7 @@ from meshd.errors import (
     Unavailable,
 )
 from meshd.runtime.client import McpClient
-from meshd.runtime.tool_answer import ERROR_MARK
+from meshd.runtime.protocol import ERROR
 from tests.runtime.servers import plain, result_of, serving
 
 
@@ -46,7 +46,7 @@ def said(**fields: Any) -> dict[str, Any]:
     return {
         "isError": True,
         "content": [{"type": "text", "text": "it went wrong"}],
-        "_meta": {ERROR_MARK: fields},
+        "_meta": {ERROR: fields},
     }
 
 
@@ -103,7 +103,7 @@ async def test_an_error_of_an_unknown_kind_is_the_tools(code: Any) -> None:
     assert type(await failure(said(code=code))) is ToolFailed
 
 
-@pytest.mark.parametrize("meta", [None, [], {ERROR_MARK: "busy"}, {ERROR_MARK: None}])
+@pytest.mark.parametrize("meta", [None, [], {ERROR: "busy"}, {ERROR: None}])
 async def test_a_mark_of_another_shape_is_none(meta: Any) -> None:
     assert type(await failure({"isError": True, "content": [], "_meta": meta})) is ToolFailed
 
@@ -120,13 +120,13 @@ async def test_a_mark_of_another_shape_is_none(meta: Any) -> None:
         (404, {"code": -32601, "message": "no such method"}, CallError, "no such method"),
         (
             503,
-            {"code": -1, "message": "m", "data": {ERROR_MARK: {"code": "breaker-open"}}},
+            {"code": -1, "message": "m", "data": {ERROR: {"code": "breaker-open"}}},
             BreakerOpen,
             "m",
         ),
         (
             200,
-            {"code": -1, "message": "m", "data": {ERROR_MARK: {"code": "unauthorised"}}},
+            {"code": -1, "message": "m", "data": {ERROR: {"code": "unauthorised"}}},
             Unauthorised,
             "m",
         ),

@@ -21,8 +21,8 @@ from meshd.errors import (
 )
 from meshd.plan.model import AgentPlan, ToolPlan
 from meshd.runtime.agent import Parts, RunningAgent
-from meshd.runtime.answer_stream import CHUNK
 from meshd.runtime.client import McpClient
+from meshd.runtime.protocol import CHUNK
 from meshd.runtime.workers import Workers
 from tests.runtime.fakes import FakeBody
 from tests.runtime.servers import free_endpoint, plain, result_of, serving, stream

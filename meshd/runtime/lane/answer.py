@@ -11,10 +11,10 @@ from typing import Any
 import orjson
 
 from meshd.domain.spec import JsonValue
+from meshd.runtime.protocol import CHUNK, SERVER_INFO
 
-SERVER_INFO = "io.modelcontextprotocol/serverInfo"
 CANNOT_WRITE = (orjson.JSONEncodeError, RecursionError)
-JSON_CHUNK = b'"_meta":{"meshd.dev/chunk":"json"},'
+JSON_CHUNK = b'"_meta":{"%b":"json"},' % CHUNK.encode()
 """By which a notification says that its message is JSON, to a caller that wants it so."""
 
 _STRICT = (

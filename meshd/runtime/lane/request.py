@@ -21,17 +21,18 @@ from pydantic_core import from_json
 from starlette.types import Scope
 
 from meshd.runtime.inbound import TIMES, time_left
+from meshd.runtime.protocol import (
+    CLIENT_CAPABILITIES,
+    CLIENT_INFO,
+    LOG_LEVEL,
+    MCP_PATH,
+    MODERN_VERSION,
+    PROTOCOL_VERSION,
+)
 from meshd.runtime.request_headers import is_host
 
-MODERN_VERSION = "2026-07-28"
 MODERN_BYTES = MODERN_VERSION.encode()
-MCP_PATH = "/mcp"
 
-_META = "io.modelcontextprotocol/"
-_VERSION = _META + "protocolVersion"
-_CAPABILITIES = _META + "clientCapabilities"
-_CLIENT = _META + "clientInfo"
-_LOG_LEVEL = _META + "logLevel"
 _LEVELS = frozenset(
     {"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}
 )
@@ -220,9 +221,9 @@ def _modern(tool: ToolT, number: int | str, params: dict[str, Any]) -> PlainCall
         if (
             len(params) == 3
             and type(arguments) is dict
-            and meta[_VERSION] == MODERN_VERSION
-            and meta[_CAPABILITIES] == {}
-            and (len(meta) == 2 or (len(meta) == 3 and _is_plain_client(meta[_CLIENT])))
+            and meta[PROTOCOL_VERSION] == MODERN_VERSION
+            and meta[CLIENT_CAPABILITIES] == {}
+            and (len(meta) == 2 or (len(meta) == 3 and _is_plain_client(meta[CLIENT_INFO])))
         ):
             return PlainCall(tool, number, cast("dict[str, Any]", arguments), meta, modern=True)
     except (LookupError, TypeError):
@@ -238,7 +239,10 @@ def _is_valid(params: dict[str, Any]) -> bool:
     """Ask the SDK about what is not judged here: a client's capabilities, say."""
     meta = params.get("_meta", {})
     # Of what the headers must repeat, and of what must be there, the SDK has other words.
-    if meta.get(_VERSION) != MODERN_VERSION or type(meta.get(_CAPABILITIES)) is not dict:
+    if (
+        meta.get(PROTOCOL_VERSION) != MODERN_VERSION
+        or type(meta.get(CLIENT_CAPABILITIES)) is not dict
+    ):
         return False
     try:
         validate_client_request("tools/call", MODERN_VERSION, params)
@@ -295,12 +299,12 @@ def _takes_both_answers(headers: Headers) -> bool:
 
 
 def _is_modern_meta(meta: dict[str, Any]) -> bool:
-    if meta.get(_VERSION) != MODERN_VERSION or meta.get(_CAPABILITIES) != {}:
+    if meta.get(PROTOCOL_VERSION) != MODERN_VERSION or meta.get(CLIENT_CAPABILITIES) != {}:
         return False
-    client = meta.get(_CLIENT)
+    client = meta.get(CLIENT_INFO)
     if client is not None and not _is_plain_client(client):
         return False
-    level = meta.get(_LOG_LEVEL)
+    level = meta.get(LOG_LEVEL)
     return level is None or (type(level) is str and level in _LEVELS)
 
 
